@@ -50,15 +50,15 @@ def edit(shelf: Shelf, one: int, two: int) -> None:
 
 def undo(shelf: Shelf, one: int, two: int) -> str:
     """Answers the content that a person put back."""
-    held = shelf.library.movement.held(everything=True)
-    if not held or not shelf.library.movement.undo([held[one % len(held)]]).undone:
+    held = shelf.ledger.journal.moves(held=True)
+    if not held or not shelf.library.movement.undo([held[one % len(held)].id]).undone:
         return ""
     return held[one % len(held)].content
 
 
 def take(shelf: Shelf, one: int, two: int) -> str:
     """Move a held copy out of duplicates/ by hand; answers its content."""
-    held = [m for m in shelf.library.movement.held(everything=True) if shelf.path(m.dst).exists()]
+    held = [m for m in shelf.ledger.journal.moves(held=True) if shelf.path(m.dst).exists()]
     if not held:
         return ""
     move = held[one % len(held)]
@@ -90,7 +90,7 @@ def look(shelf: Shelf, one: int, two: int) -> None:
 def unplug(shelf: Shelf, one: int, two: int) -> None:
     """P9: the disk is away, or an empty folder or another disk lies at its place, while dedupd goes on."""
     away = shelf.root.with_name("away")
-    there = set(shelf.library.movement.held(everything=True))
+    there = set(shelf.ledger.journal.moves(held=True))
     before = shelf.ledger.files.count() + len(there)
     os.rename(shelf.root, away)
     if one % 3:
@@ -106,7 +106,7 @@ def unplug(shelf: Shelf, one: int, two: int) -> None:
     if one % 3:
         shelf.root.rmdir()
     os.rename(away, shelf.root)
-    assert set(shelf.library.movement.held(everything=True)) == there
+    assert set(shelf.ledger.journal.moves(held=True)) == there
     assert shelf.ledger.files.count() + len(there) == before
 
 
@@ -126,7 +126,7 @@ def restart(shelf: Shelf, one: int, two: int) -> None:
 
 def full_disk(shelf: Shelf, one: int, two: int) -> None:
     """A pass on a disk that takes no receipt: nothing moves."""
-    before = len(shelf.library.movement.held(everything=True))
+    before = len(shelf.ledger.journal.moves(held=True))
 
     def full(folder: int, lines: object) -> None:
         raise OSError(28, "No space left on device")
@@ -134,7 +134,7 @@ def full_disk(shelf: Shelf, one: int, two: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(receipts, "append", full)
         shelf.library.movement.move()
-    assert len(shelf.library.movement.held(everything=True)) == before
+    assert len(shelf.ledger.journal.moves(held=True)) == before
 
 
 def one_pass(shelf: Shelf, one: int, two: int) -> None:
@@ -169,7 +169,7 @@ def census(shelf: Shelf) -> Counter[str]:
 
 def keeps_its_promises(shelf: Shelf) -> None:
     """What holds after any act, pass or fault."""
-    held = shelf.library.movement.held(everything=True)
+    held = shelf.ledger.journal.moves(held=True)
     assert not shelf.ledger.journal.open_moves()
     assert os.listdir(shelf.at / "outside") == ["photo.jpg"], "P6: nothing outside the roots is touched"
     groups = [shelf.ledger.groups.get(m.group) for m in held]
@@ -248,7 +248,7 @@ def test_nothing_is_lost_hidden_or_moved_against_a_persons_word(acts: list[tuple
             shelf.pass_()
             shelf.clock.advance(100)
         there = Counter(shelf.library.disk.content(str(shelf.root), path) for path in live(shelf))
-        for move in shelf.library.movement.held(everything=True):
+        for move in shelf.ledger.journal.moves(held=True):
             a, b = sorted((move.content, move.keeper_content))
             assert there[move.keeper_content], f"{move.dst} is hidden: its keeper is gone"  # P8
             assert not move.primary or a == b or shelf.ledger.pairs.has(a, b)  # P5

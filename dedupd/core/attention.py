@@ -6,7 +6,7 @@ Must never hide that there is more: what is left out is counted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dedupd.core.relocation import Move
 
@@ -37,24 +37,49 @@ class Trouble:
         return self.path.rpartition("/")[0]
 
 
+@dataclass(slots=True)
+class _Alike:
+    """The files of one folder with one reason."""
+
+    first: str
+    """The sentence of the first."""
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Troubles:
+    """What is wrong with many files: of each reason and folder the first sentence, and how many there are."""
+
+    _reasons: dict[str, dict[str, _Alike]] = field(default_factory=dict[str, dict[str, _Alike]])
+
+    def add(self, *troubles: Trouble) -> None:
+        for trouble in troubles:
+            folders = self._reasons.setdefault(trouble.reason, {})
+            folders.setdefault(trouble.folder, _Alike(trouble.sentence)).count += 1
+
+    def sentences(self) -> list[str]:
+        """One sentence for each reason and folder, in the order they came; one for all folders where these are many."""
+        said: list[str] = []
+        for folders in self._reasons.values():
+            if len(folders) > FOLDERS:
+                every = _Alike(next(iter(folders.values())).first, sum(f.count for f in folders.values()))
+                said.append(_together(every, f"{len(folders)} folders"))
+            else:
+                said += [_together(inside, folder or "the top folder") for folder, inside in folders.items()]
+        return said
+
+
 def gathered(troubles: Iterable[Trouble]) -> list[str]:
-    """One sentence for each reason and folder, in the order they came; one for all folders where these are many."""
-    reasons: dict[str, dict[str, list[Trouble]]] = {}
+    """One sentence for each reason and folder; see Troubles."""
+    found = Troubles()
     for trouble in troubles:
-        reasons.setdefault(trouble.reason, {}).setdefault(trouble.folder, []).append(trouble)
-    said: list[str] = []
-    for folders in reasons.values():
-        if len(folders) > FOLDERS:
-            every = [trouble for inside in folders.values() for trouble in inside]
-            said.append(_together(every, f"{len(folders)} folders"))
-        else:
-            said += [_together(inside, folder or "the top folder") for folder, inside in folders.items()]
-    return said
+        found.add(trouble)
+    return found.sentences()
 
 
-def _together(troubles: list[Trouble], where: str) -> str:
-    first = troubles[0].sentence
-    return first if len(troubles) == 1 else f"{len(troubles)} in {where} for the same reason, first: {first}"
+def _together(alike: _Alike, where: str) -> str:
+    first, count = alike.first, alike.count
+    return first if count == 1 else f"{count} in {where} for the same reason, first: {first}"
 
 
 def contradicted(moves: Iterable[Move]) -> list[str]:

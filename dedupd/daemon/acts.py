@@ -153,7 +153,7 @@ class Acts:
             left.set()
         acted = acted_by(outcome.moved)
         acted.waiting = outcome.waiting
-        lines = [m.line for m in outcome.months if m.moved or m.groups]
+        lines = [m.line for m in outcome.months if m.moved or m.found]
         acted.messages = told([*lines, *acted.messages, *outcome.problems])
         return acted
 

@@ -237,8 +237,8 @@ class Jobs:
         Raises DedupdError when it could not reach its end: incomplete work must not look complete.
         """
         stop = self.safe_points(lambda: left() or self.paused, asked=True)
-        outcome = library.scan(
-            months=months, dry_run=dry_run, yes=yes, on_progress=self._engine.report, stop=stop
+        outcome = library.passes.scan(
+            months=months, dry_run=dry_run, yes=yes, on_progress=self._engine.report, stop=stop, brief=True
         )
         self.after_moves(library, outcome.moved)
         if stop():  # what it began is not left half looked at and half compared

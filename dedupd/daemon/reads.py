@@ -114,8 +114,11 @@ class Reads:
         return await self._read(look)
 
     async def lessons(self, request: GetLessons) -> LessonsPage:
-        lessons, after = page(await self._read(lambda view: view.reviewer.lessons()), request.offset)
-        return LessonsPage(lessons=lessons, next_offset=after)
+        begin = max(0, request.offset)
+        # One more than a page shows whether there is another: an undo of a whole library is a lesson for each of its files.
+        found = await self._read(lambda view: view.reviewer.lessons(begin, PAGE + 1))
+        count = fitting(found[:PAGE])
+        return LessonsPage(lessons=found[:count], next_offset=begin + count if count < len(found) else None)
 
     async def settings(self, request: GetSettings) -> SettingsView:
         settings = self._services.config.settings

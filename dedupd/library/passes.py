@@ -49,9 +49,9 @@ class Passes:
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
         narrowing: Narrowing | None = None, ask: Callable[[int, dict[str, Any]], bool] | None = None,
-        on_progress: Progress = quiet, stop: Stop = never,
+        on_progress: Progress = quiet, stop: Stop = never, brief: bool = False,
     ) -> ScanOutcome:  # fmt: skip
-        """One whole pass; see Library.scan."""
+        """One whole pass; see Library.scan. `brief`: its outcome without the groups, for who reads them from the ledger."""
         parts = self._parts
         chosen = None if months is None else list(months)
         only = None if narrowing is None or narrowing.everything else parts.narrowed(narrowing)
@@ -86,9 +86,11 @@ class Passes:
                 for month in touched.get(root.id, ())
                 if parts.summaries.is_written(root.id, month)
             }
-        results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen, written)
+        results = month_results(
+            parts.ledger, parts.reviewer, parts.roots.all, touched, chosen, written, brief=brief
+        )
         return ScanOutcome(
-            report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
+            report={} if brief else parts.report(only), months=tuple(results), moved=moved, found=proposed,
             problems=(*parts.roots.problems.values(), *changes.problems), waiting=waiting,
             not_looked_at=not_looked_at(parts.ledger, parts.roots.all), left_to_compare=parts.grouper.left(),
         )  # fmt: skip

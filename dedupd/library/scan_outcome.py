@@ -29,6 +29,9 @@ class MonthResult:
     month: int
     photos: int
     groups: tuple[GroupView, ...]
+    """Empty in a brief outcome."""
+    found: int
+    """How many groups these are."""
     moved: int
     """Files of this month that lie in duplicates/."""
     bytes_saved: int
@@ -43,7 +46,7 @@ class ScanOutcome:
     """What one pass found and did."""
 
     report: dict[str, Any]
-    """The JSON report (DESIGN contract)."""
+    """The JSON report (DESIGN contract); empty in a brief outcome."""
     months: tuple[MonthResult, ...]
     """Months with something moved, in order."""
     moved: Moved
@@ -60,11 +63,12 @@ class ScanOutcome:
 
 def month_results(
     ledger: Ledger, reviewer: Reviewer, roots: Sequence[RootRow], touched: Mapping[int, set[str]],
-    chosen: Sequence[Month] | None, written: Collection[tuple[str, str]] = (),
+    chosen: Sequence[Month] | None, written: Collection[tuple[str, str]] = (), *, brief: bool = False,
 ) -> Iterator[MonthResult]:  # fmt: skip
     """The results of the months that a pass touched (root id -> months) and of those that were asked for.
 
-    `written`: root and month of the logs that were rewritten.
+    `written`: root and month of the logs that were rewritten. `brief`: without the groups, of which a large library has more
+    than fit into memory.
     """
     views = {(v.root, v.month): v for v in reviewer.months()}
     for root in roots:
@@ -77,6 +81,6 @@ def month_results(
             parsed = Month.parse(month)
             yield MonthResult(
                 root=root.path, year=parsed.year, month=parsed.month, photos=view.photos if view else 0,
-                groups=groups, moved=moved, bytes_saved=view.bytes_saved if view else 0,
+                groups=() if brief else groups, found=len(groups), moved=moved, bytes_saved=view.bytes_saved if view else 0,
                 line=moved_line(moved, from_groups, month), summary_updated=(root.path, month) in written,
             )  # fmt: skip

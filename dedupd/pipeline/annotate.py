@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -70,26 +70,23 @@ class Annotator:
         `groups`: only these, because a person waits for this act and not for the rest. With `read` False no photo is read,
         and sidecars that need it stay owed, as do those of photos that the worker cannot read now.
         """
-        waiting = {row.root for row in self._ledger.sidecars.unsettled()}
         for root in self._ledger.roots.all():
-            if root.id not in waiting or self._roots.verified(root, mark=False) is None:
+            waiting = self._ledger.sidecars.unsettled_of(root.id)
+            if not waiting or self._roots.verified(root, mark=False) is None:
                 continue
+            waiting = [group for group in waiting if groups is None or group in groups]
             try:
-                for sentence in self._settle_root(root, groups, read, on_progress, stop):
+                for sentence in self._settle_root(root, waiting, read, on_progress, stop):
                     log.info("%s", sentence)
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)
 
     def _settle_root(
-        self, root: RootRow, groups: Collection[int] | None, read: bool, on_progress: Progress, stop: Stop
+        self, root: RootRow, waiting: Sequence[int], read: bool, on_progress: Progress, stop: Stop
     ) -> list[str]:
-        """End what was begun and do what is owed in this root, whose identity was checked. Returns sentences for people."""
+        """End what was begun and do what is owed in these groups of this root, whose identity was checked. Returns sentences
+        for people."""
         said: list[str] = []
-        waiting = [
-            row.group
-            for row in self._ledger.sidecars.unsettled()
-            if row.root == root.id and (groups is None or row.group in groups)
-        ]
         companions = Companions(self._ledger, self._disk, root, self._roots.scope)
         done = 0
         for part in slices(waiting, self._clock, *BATCH):

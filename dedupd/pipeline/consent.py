@@ -5,7 +5,7 @@ Must never move a file. A yes is recorded with its time; `scan --yes` is a yes f
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -130,14 +130,16 @@ def _yes(root: RootRow) -> str:
 
 def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
     """One sentence per reason why files cannot move until a person mends something."""
-    found: dict[str, list[RefusedRow]] = {}
+    first: dict[str, RefusedRow] = {}
+    count: Counter[str] = Counter()
     for row in ledger.refusals.standing(root.id):
         if row.lasting:
-            found.setdefault(row.kind, []).append(row)
+            first.setdefault(row.kind, row)
+            count[row.kind] += 1
     return [
-        f"{len(rows)} file(s) in {root.path} cannot move, first {rows[0].path} ({rows[0].reason}): mend that, "
+        f"{count[kind]} file(s) in {root.path} cannot move, first {row.path} ({row.reason}): mend that, "
         "then `dedupd approve --all`"
-        for rows in found.values()
+        for kind, row in first.items()
     ]
 
 

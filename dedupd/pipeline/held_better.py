@@ -41,17 +41,18 @@ def check_held(
     if ledger.get(_ALL_LOOKED_AT) == rules:
         return 0
     ledger.put("held_rules", rules)  # what `better` goes by
-    waiting = [p for p in ledger.held_checks.unchecked(rules, -1) if p.root in set(online)]
+    waiting, here = ledger.held_checks.unchecked(rules), set(online)
     found = 0
     for start in range(0, len(waiting), _AT_ONCE):
         if stop():
             break
-        pairs = waiting[start : start + _AT_ONCE]
+        asked = waiting[start : start + _AT_ONCE]
+        pairs = [pair for pair in ledger.held_checks.pairs(asked) if pair.root in here]
         for pair, only_here, only_in_keeper in _compared(ledger, vision, pairs, waived):
             with ledger.transaction():
                 ledger.held_checks.put(pair, rules, only_here, only_in_keeper)
             found += bool(only_here)
-        on_progress(start + len(pairs), len(waiting))
+        on_progress(start + len(asked), len(waiting))
     if not ledger.held_checks.unchecked(rules, 1):
         ledger.put(_ALL_LOOKED_AT, rules)
     return found

@@ -35,22 +35,21 @@ def check_held_copies(
     `patience`: seconds a copy must stay away, in two checks, before that is believed. `itself`: whether this is still the
     root that it was.
     """
-    missing: list[int] = []
+    missing: dict[int, tuple[int, int, int]] = {}
     for row in ledger.files.held(root.id):
         if stop():
             return 0
         if disk.gone(root.path, row.path):
-            missing.append(row.id)
+            missing[row.id] = _mark(row.stat)
         elif row.absent_since is not None:
             _is_back(ledger, row.id)
-    sought = _not_found_by_undo(ledger, root)
-    _end_forgotten(ledger, sought)
+    _end_forgotten(ledger, root)
     if not missing:
         return 0
-    moves = {m.file: m.id for m in (*ledger.journal.moves(root=root.path, held=True), *sought)}
+    wanted = set(missing.values())
     elsewhere: dict[tuple[int, int, int], str] = {}
     for files in disk.held(root.path):
-        elsewhere |= {_mark(file.stat): file.path for file in files}
+        elsewhere |= {mark: file.path for file in files if (mark := _mark(file.stat)) in wanted}
         if stop():
             return 0
     found = 0
@@ -63,22 +62,22 @@ def check_held_copies(
         if not itself():
             break
         found += len(rows)
-        _missing(root, ledger, disk, rows, moves, elsewhere, clock.now(), patience)
+        _missing(root, ledger, disk, rows, elsewhere, clock.now(), patience)
     return found
 
 
-def _not_found_by_undo(ledger: Ledger, root: RootRow) -> list[Move]:
-    """Moves that an undo found at neither place: their copies were gone before dedupd touched them."""
-    return [
-        move for move in ledger.journal.attention()
-        if move.root == root.path and move.goal is not Goal.MOVED and move.refusal is Refusal.GONE
-    ]  # fmt: skip
+def _not_found_by_undo(move: Move) -> bool:
+    """Whether an undo found it at neither place: the copy was gone before dedupd touched it."""
+    return move.state is MoveState.ATTENTION and move.goal is not Goal.MOVED and move.refusal is Refusal.GONE
 
 
-def _end_forgotten(ledger: Ledger, sought: Iterable[Move]) -> None:
-    """End the moves of these whose files an older dedupd forgot without ending the move, so that status named them for ever."""
+def _end_forgotten(ledger: Ledger, root: RootRow) -> None:
+    """End moves that an undo did not find and whose files an older dedupd forgot without ending the move, so that status named
+    them for ever."""
     with ledger.transaction():
-        ledger.journal.finish([_taken_out(move) for move in sought if ledger.files.get(move.file) is None])
+        for move in ledger.journal.attention():
+            if move.root == root.path and _not_found_by_undo(move) and ledger.files.get(move.file) is None:
+                ledger.journal.finish([_taken_out(move)])
 
 
 def _taken_out(move: Move) -> Move:
@@ -94,15 +93,15 @@ def _is_back(ledger: Ledger, file: int) -> None:
 
 
 def _missing(
-    root: RootRow, ledger: Ledger, disk: Disk, rows: Iterable[FileRow], moves: Mapping[int, int],
+    root: RootRow, ledger: Ledger, disk: Disk, rows: Iterable[FileRow],
     elsewhere: Mapping[tuple[int, int, int], str], now: float, patience: float,
 ) -> None:  # fmt: skip
     begun = {move.file for move in ledger.journal.open_moves()}
     with ledger.transaction():
         for row in (row for row in rows if row.id not in begun):
             path = elsewhere.get(_mark(row.stat))
-            now_journaled = ledger.journal.moves(ids=[moves.get(row.id, 0)])
-            move = next((m for m in now_journaled if m.held or m.state is MoveState.ATTENTION), None)
+            moves = ledger.journal.moves(file=row.id)
+            move = next((m for m in reversed(moves) if m.held or _not_found_by_undo(m)), None)
             if path is not None and ledger.files.at(root.id, path) is None:
                 there = disk.stat(root.path, path)
                 if there is not None and _mark(there) == _mark(row.stat):

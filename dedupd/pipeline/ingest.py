@@ -113,10 +113,7 @@ def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = neve
     if (ledger.get("reads") or "") == extras:
         return 0
     seen = 0
-    known = ledger.files.in_state(FileState.UNDECODED)
-    traits = ledger.contents.traits(f.content for f in known if f.content)
-    photos = [f for f in known if f.content in traits and why_undecoded(traits[f.content].format)]
-    for part in slices(iter(photos), clock, *BATCH):
+    for part in slices(_photos_undecoded(ledger), clock, *BATCH):
         if stop():
             return seen
         ingest_files(ledger, vision, clock, part)
@@ -125,6 +122,14 @@ def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = neve
     with ledger.transaction():
         ledger.put("reads", extras)
     return seen
+
+
+def _photos_undecoded(ledger: Ledger) -> Iterator[FileRow]:
+    """Photos that nobody could decode, without clips and other media."""
+    for file in ledger.files.in_state(FileState.UNDECODED):
+        seen = ledger.contents.traits([file.content] if file.content else [])
+        if any(why_undecoded(traits.format) for traits in seen.values()):
+            yield file
 
 
 def read_companions(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:

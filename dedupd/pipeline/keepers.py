@@ -6,7 +6,7 @@ few keepers each sweep. Keepers whose answer is open are asked about again. Must
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ROUND_KEEPERS = 200
 """Keepers of the slow round that one sweep checks: 50,000 keepers take two hours."""
+ROWS = 4096
+"""Rows held at once."""
 ROUND_SECONDS = 6 * 3600.0
 """Seconds from the start of one round to the next, so that a disk may sleep between them. A full walk counts as a round."""
 
@@ -50,10 +52,20 @@ class Keepers:
         """Check it in the next sweep too: it could not be answered or mended yet."""
         self._round(root).waiting.add(group)
 
-    def all(self, root: RootRow) -> list[HeldGroupRow]:
-        """Every group, at once."""
+    def all(self, root: RootRow) -> Iterator[HeldGroupRow]:
+        """Every group, a few thousand rows at a time. What is done between two rows may change the ledger."""
         self._rounds[root.id] = _Round(began=self._clock.monotonic(), after=None)
-        return self._ledger.groups.with_held(root)
+        return self._all(root)
+
+    def _all(self, root: RootRow) -> Iterator[HeldGroupRow]:
+        after = 0
+        while some := self._ledger.groups.with_held(root, after=after, limit=ROWS):
+            yield from some
+            after = some[-1].group
+
+    def of(self, root: RootRow, groups: Iterable[int]) -> list[HeldGroupRow]:
+        """Those of these groups that hold copies."""
+        return self._ledger.groups.with_held(root, groups=groups)
 
     def due(self, root: RootRow) -> list[HeldGroupRow]:
         """Groups to check now: those that events name, those without an answer, and the next ones of the round."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dedupd.config import Settings
-from dedupd.core.attention import Trouble, contradicted, gathered
+from dedupd.core.attention import Trouble, Troubles, contradicted
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow, HeldGroupRow, MemberRow, ProposedRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
@@ -52,11 +53,13 @@ class MovedFile(NamedTuple):
     group: int
     file: int
     root: str
+    refusal: Refusal | None
 
     @classmethod
     def of(cls, move: Move) -> MovedFile:
-        """Without its paths and its evidence."""
-        return cls(move.id, move.batch, move.group, move.file, move.root)
+        """Without its paths and its evidence; batch and root once for all."""
+        batch, root = sys.intern(move.batch), sys.intern(move.root)
+        return cls(move.id, batch, move.group, move.file, root, move.refusal)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,10 +75,10 @@ class Moved:
     """Files that would move after a yes."""
     said: list[str] = field(default_factory=list)
     """Sentences for people."""
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: Troubles = field(default_factory=Troubles)
     """Why files stay, one each."""
     moves: list[MovedFile] = field(default_factory=list)
-    refused: list[Move] = field(default_factory=list)
+    refused: list[MovedFile] = field(default_factory=list)
     stayed: int = 0
     """Photos that should have moved and did not, for any reason."""
     touched: dict[int, set[str]] = field(default_factory=dict)
@@ -93,7 +96,7 @@ class Moved:
     @property
     def messages(self) -> list[str]:
         """All sentences for people; files that stay for one reason share a sentence."""
-        return [*dict.fromkeys(self.said), *gathered(self.troubles)]
+        return [*dict.fromkeys(self.said), *self.troubles.sentences()]
 
 
 class Movement:
@@ -247,7 +250,7 @@ class Movement:
                 for file, why in stays.items():
                     if asked:
                         path = self._path(file)
-                        result.troubles.append(Trouble(path, f"{path} stays: {why}"))
+                        result.troubles.add(Trouble(path, f"{path} stays: {why}"))
                         self._ledger.refusals.put(
                             file, group.keeper, Refusal.STAYS, str(why), self._clock.now()
                         )
@@ -270,12 +273,14 @@ class Movement:
         result.moves += [MovedFile.of(m) for m in ended if m.held]
         self._pace.note(root.path, sum(m.held for m in ended))
         result.files += sum(m.held for m in ended)
-        result.refused += [m for m in ended if m.state is MoveState.ABORTED]
-        result.troubles += [
-            Trouble(m.src, f"{m.src} stays: {m.error}", m.refusal or "")
-            for m in ended
-            if not m.held and m.primary
-        ]
+        result.refused += [MovedFile.of(m) for m in ended if m.state is MoveState.ABORTED]
+        result.troubles.add(
+            *(
+                Trouble(m.src, f"{m.src} stays: {m.error}", m.refusal or "")
+                for m in ended
+                if not m.held and m.primary
+            )
+        )
         moved = sum(m.held and m.primary for m in ended)
         result.stayed += sum(len(members) for _, members in chosen) - moved
 
@@ -338,7 +343,7 @@ class Movement:
             said += self._rescue(root, due, stop, seconds)
         return said
 
-    def _rescue(self, root: RootRow, rows: Sequence[HeldGroupRow], stop: Stop, seconds: float) -> list[str]:
+    def _rescue(self, root: RootRow, rows: Iterable[HeldGroupRow], stop: Stop, seconds: float) -> list[str]:
         """Rescue in one root. When it is stopped, the next sweep goes on."""
         looked_for = self._looked_for.setdefault(root.id, set())
         lost = set(self._lost(root, rows))
@@ -374,7 +379,7 @@ class Movement:
     def _undo_lost(self, root: RootRow, stop: Stop, seconds: float) -> list[str]:
         """For about so long. Whoever came in meanwhile may have brought a keeper back: each is asked about again."""
         left, until = self._looked_for[root.id], self._clock.monotonic() + seconds
-        rows = {row.group: row for row in self.keepers.all(root) if row.group in left}
+        rows = {row.group: row for row in self.keepers.of(root, left)}
         left.intersection_update(rows)
         said: list[str] = []
         undone: dict[str, list[Move]] = {}
@@ -392,7 +397,7 @@ class Movement:
         self._annotate(read=False)
         return said
 
-    def _lost(self, root: RootRow, rows: Sequence[HeldGroupRow]) -> list[int]:
+    def _lost(self, root: RootRow, rows: Iterable[HeldGroupRow]) -> list[int]:
         """Those of these groups whose keeper is gone, without those whose rescue failed a moment ago. A keeper that cannot be
         checked now is checked in the next sweep."""
         now = self._clock.monotonic()
@@ -442,54 +447,46 @@ class Movement:
         for root, names in moved.touched.items():
             months.setdefault(root, set()).update(names)
         ids = {r.path: r.id for r in self._roots.all}
-        for move in [*moved.moves, *moved.refused]:
-            group = self._ledger.groups.get(move.group)
-            names = {self.month_of(move), group.month if group else ""}
-            if move.root in ids:  # an undo may reach into a folder that is configured no more
-                months.setdefault(ids[move.root], set()).update(name for name in names if name)
+        for path, id in ids.items():  # an undo may reach into a folder that is configured no more
+            here = [move for move in (*moved.moves, *moved.refused) if move.root == path]
+            names = self._ledger.files.months_of(move.file for move in here)
+            names |= self._ledger.groups.months_of({move.group for move in here})
+            if names:
+                months.setdefault(id, set()).update(names)
         return months
 
-    def month_of(self, move: Move | MovedFile) -> str:
-        row = self._ledger.files.get(move.file)
-        return row.month if row else ""
-
-    def undo(self, moves: Sequence[Move], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
+    def undo(self, moves: Collection[int], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
         """Undo these moves: each file goes back to where it was. What a person undid never moves again (P11)."""
         result = Moved()
         self.undo_into(result, moves, on_progress=on_progress, stop=stop)
         return result
 
     def undo_into(
-        self, result: Moved, moves: Sequence[Move], goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
+        self, result: Moved, moves: Collection[int], goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
         stop: Stop = never,
     ) -> None:  # fmt: skip
         """`undo` as a part of an act with that `result`. `goal` RETURNED: no person judged them, so they are grouped again and may
         move again."""
-        units: dict[tuple[str, str, str], list[Move]] = {}
-        wanted = {(m.batch, m.unit) for m in moves}
-        for batch in sorted({m.batch for m in moves}):
-            for m in self._ledger.journal.moves(batch=batch, held=True):
-                if (m.batch, m.unit) in wanted:
-                    units.setdefault((m.root, m.batch, m.unit), []).append(m)
-        done, total = 0, sum(map(len, units.values()))
-        for part in slices(sorted(units), self._clock, *GROUPS):
+        units, before = self._ledger.journal.held_units(moves), len(result.moves)
+        done, total = 0, sum(map(len, units))
+        for part in slices(units, self._clock, *GROUPS):
             if stop():
                 result.said.append(f"{total - done} file(s) are not put back: dedupd was stopped")
                 break
-            chosen = [m for unit in part for m in units[unit]]
+            chosen = [id for unit in part for id in unit]
             self._undo_units(
                 chosen, result, goal, lambda phase, n, of, at=done: on_progress(phase, at + n, total)
             )
             done += len(chosen)
-        if moves:
-            self._annotate(groups={m.group for m in moves}, stop=stop)
+        if undone := result.moves[before:]:
+            self._annotate(groups={m.group for m in undone}, stop=stop)
 
-    def _undo_units(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
+    def _undo_units(self, chosen: Sequence[int], result: Moved, goal: Goal, on_progress: Progress) -> None:
         """Undo whole units; moves that were undone in the meantime are left out."""
-        held = {m.id: m for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
+        held = self._ledger.journal.moves(ids=chosen, held=True)
         ended: list[Move] = []
-        for root in sorted({m.root for m in chosen}):
-            rows = [held[m.id] for m in chosen if m.root == root and m.id in held]
+        for root in sorted({m.root for m in held}):
+            rows = [m for m in held if m.root == root]
             try:
                 self._lock(root)
                 ended += relocate.undo(rows, self._mover, self._journal, self._clock, on_progress, goal)
@@ -499,28 +496,30 @@ class Movement:
         undone = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
         result.undone += len(undone)
         result.moves += [MovedFile.of(m) for m in undone]
-        result.troubles += [
-            Trouble(m.dst, f"{m.dst} could not be put back: {m.error}", m.refusal or "")
-            for m in ended
-            if m not in undone
-        ]
+        back = {m.id for m in undone}
+        result.troubles.add(
+            *(
+                Trouble(m.dst, f"{m.dst} could not be put back: {m.error}", m.refusal or "")
+                for m in ended
+                if m.id not in back
+            )
+        )
 
     def held(
         self, *, month: str | None = None, last: bool = False, everything: bool = False, group: int | None = None,
         ids: Iterable[int] | None = None, batches: Sequence[str] = (),
-    ) -> list[Move]:  # fmt: skip
+    ) -> list[int]:  # fmt: skip
         """The moves an undo means: of a month, the last batch, a group, given ids or batches, or all that lie in duplicates/ now."""
         journal = self._ledger.journal
         if batches:
-            return [move for batch in batches for move in journal.moves(batch=batch, held=True)]
+            return [move for batch in batches for move in journal.held_ids(batch=batch)]
         if last:
             batch = journal.last_batch()
-            return journal.moves(batch=batch, held=True) if batch else []
+            return journal.held_ids(batch=batch) if batch else []
         if ids is not None:
-            return journal.moves(ids=ids, held=True)
+            return journal.held_ids(ids=ids)
         if group is not None:
-            return journal.moves(group=group, held=True)
-        moves = journal.moves(held=True)
+            return journal.held_ids(group=group)
         if month is not None:
-            return [m for m in moves if self.month_of(m) == month]
-        return moves if everything else []
+            return journal.held_ids(month=month)
+        return journal.held_ids() if everything else []

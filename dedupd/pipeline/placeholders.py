@@ -30,15 +30,16 @@ def devices(ledger: Ledger, roots: Iterable[RootRow], disk: Disk | None) -> set[
 
 def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
     """Try out roots with files that look like placeholders. True when some are local files after all, to be read again."""
-    cloudy = [f for f in ledger.files.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
+    skipped = ledger.files.in_state(FileState.SKIPPED)
+    cloudy = [(f.id, f.root) for f in skipped if f.reason == IN_THE_CLOUD]
     known = set(ledger.get(_KEY).split())
-    asked = {f.root for f in cloudy}
+    asked = {root for _, root in cloudy}
     here = {root.id for root in roots if root.online and root.id in asked and not _has_blocks(disk, root)}
     with ledger.transaction():
         ledger.put(_KEY, " ".join(sorted((known - set(map(str, asked))) | set(map(str, here)))))
-        for file in cloudy:
-            if file.root in here:
-                ledger.files.set_state(file.id, FileState.SEEN)
+        for file, root in cloudy:
+            if root in here:
+                ledger.files.set_state(file, FileState.SEEN)
     return bool(here)
 
 

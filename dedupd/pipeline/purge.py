@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.purge")
+UNITS = 512
+"""Units whose rows are held at once: a hundred thousand files may be named."""
 
 
 class Plan:
@@ -74,8 +77,7 @@ class Plan:
 
     def _torn(self, unit: Sequence[Move]) -> str:
         """Why this unit is not complete (named in part, or its photo is not held any more), one clause; '' when it is."""
-        whole = self._ledger.journal.moves(batch=unit[0].batch, held=True)
-        if len(unit) != sum(m.unit == unit[0].unit for m in whole):
+        if {m.id for m in unit} != self._ledger.journal.held_beside(unit[0]):
             return "not all that belongs to it was named"
         return (
             "" if any(m.primary for m in unit) else "the photo it belongs to is not in duplicates/ any more"
@@ -184,23 +186,29 @@ class Purging:
         Everything is checked once more at that moment: what the ledger has stored, and what is on the disk.
         """
         result = Moved()
-        named = set(moves)
-        chosen = self.plan.candidates(self._clock.now() - older_than, ids=sorted(named))
-        missing = named - {c.move.id for c in chosen}
-        if missing:
-            result.stayed += len(missing)
-            result.said.append(
-                f"{len(missing)} file(s) are not held (or not for so long) any more, and stay as they are"
-            )
-        self._stay([c for c in chosen if c.why_not], result)
-        for root in self._roots.all:
-            here = [c for c in chosen if c.move.root == root.path and not c.why_not]
-            why = self._obstacle(root) if here else ""
-            if why:
-                result.said.append(why)
-                result.stayed += len(here)
+        named, before = set(moves), self._clock.now() - older_than
+        units = self._ledger.journal.held_units(named)
+        missing, left = len(named), 0
+        for at in range(0, len(units), UNITS):
+            asked = named.intersection(id for unit in units[at : at + UNITS] for id in unit)
+            if left:
+                missing, left = missing - len(asked), left + len(asked)
                 continue
-            self._purge_root(root, here, result, on_progress, stop)
+            chosen = self.plan.candidates(before, ids=asked)
+            done = len(named) - missing
+            missing -= len(chosen)
+            self._stay([c for c in chosen if c.why_not], result)
+            for root in self._roots.all:
+                here = [c for c in chosen if c.move.root == root.path and not c.why_not]
+                told = partial(_after, on_progress, done, len(named))
+                left += self._purge_root(root, here, result, told, stop)
+        result.stayed += missing + left
+        if missing:
+            result.said.append(
+                f"{missing} file(s) are not held (or not for so long) any more, and stay as they are"
+            )
+        if left:
+            result.said.append(f"{left} file(s) stay in duplicates/: dedupd was stopped")
         return result
 
     def _obstacle(self, root: RootRow) -> str:
@@ -212,21 +220,25 @@ class Purging:
 
     def _purge_root(
         self, root: RootRow, chosen: Sequence[Purgeable], result: Moved, on_progress: Progress, stop: Stop
-    ) -> None:
+    ) -> int:
+        """Returns how many were not reached because it was stopped."""
+        if why := self._obstacle(root) if chosen else "":
+            result.said.append(why)
+            result.stayed += len(chosen)
+            return 0
         done = 0
         for chunk in _chunks(chosen):
             if stop():
-                result.stayed += len(chosen) - done
-                result.said.append(f"{len(chosen) - done} file(s) stay in duplicates/: dedupd was stopped")
-                return
+                return len(chosen) - done
             try:
                 self._purge_chunk(root, chunk, result)
             except RootError as error:
                 result.said.append(str(error))
                 result.stayed += len(chosen) - done
-                return
+                return 0
             done += len(chunk)
             on_progress("purge", done, len(chosen))
+        return 0
 
     def _purge_chunk(self, root: RootRow, chunk: Sequence[Purgeable], result: Moved) -> None:
         plan, orders = self.plan, list[Discard]()
@@ -302,7 +314,7 @@ class Purging:
 
     def _stays(self, move: Move, why: str, result: Moved) -> None:
         result.stayed += 1
-        result.troubles.append(Trouble(move.dst, f"{move.dst} stays: {why}"))
+        result.troubles.add(Trouble(move.dst, f"{move.dst} stays: {why}"))
 
     # ---- out of the trash
 
@@ -366,30 +378,28 @@ class Purging:
 
     def _found_again(self) -> None:
         """Undo the moves of files that a person restored from the trash: they lie in duplicates/, where nobody would see them."""
-        done = self._ledger.purges.in_state(PurgeState.DONE)
-        moves = {m.id: m for m in self._ledger.journal.moves(ids=[p.move for p in done])} if done else {}
         ids = {r.path: r.id for r in self._roots.all}
-        back: list[Move] = []
-        for purge in done:
-            move = moves.get(purge.move)
+        back: list[int] = []
+        for purge in self._ledger.purges.all_done():
+            move = next(iter(self._ledger.journal.moves(ids=[purge.move])), None)
             if move is None or move.root not in ids or self._disk.gone(move.root, move.dst):
                 continue
             if self._ledger.files.at(ids[move.root], move.dst) is not None:
                 continue  # another duplicate that moved since then has the name
             if self._discarder.locate(move, purge) is Place.SRC:
                 with suppress(MoveRefused, RootError):  # a disk that is read-only: it is tried again
-                    back.append(self._held_again(move, purge))
+                    back.append(self._held_again(move, purge).id)
         if back:
             log.info("%d file(s) were taken out of the trash and go back to where they were", len(back))
             self._movement.undo(back)
 
     def still_in_trash(self) -> list[str]:
         """A sentence for people about what only an undo by name brings back; none when nothing was purged."""
-        done = self._ledger.purges.in_state(PurgeState.DONE)
-        if not done:
+        count, last = self._ledger.purges.in_trash()
+        if not count:
             return []
         return [
-            f"{len(done)} file(s) went into the trash by `dedupd purge`, the last into {done[-1].trash}: `dedupd undo PATH` brings one back"
+            f"{count} file(s) went into the trash by `dedupd purge`, the last into {last}: `dedupd undo PATH` brings one back"
         ]
 
     def undo(self, ids: Iterable[int]) -> list[str]:
@@ -456,6 +466,11 @@ class Purging:
                 )  # fmt: skip
                 self._ledger.months.mark_changed(root.id, str(month), self._clock.now())
         return held
+
+
+def _after(on_progress: Progress, before: int, total: int, phase: str, done: int, of: int) -> None:
+    """Progress of a part of so many files, of which some were done before."""
+    on_progress(phase, before + done, total)
 
 
 def _held(move: Move) -> Move:

@@ -154,7 +154,7 @@ def draw(
     found = stars(
         _nodes(ledger, settings, root, files, companions),
         edges,
-        [(v.a, v.b) for v in ledger.verdicts.all("different")],
+        ledger.verdicts.pairs("different", {f.content for f in files if f.content}),
         {relation: getattr(settings.tiers, relation) for relation in Relation},
         settings.keep_policy,
         metadata_counts=settings.metadata == "off",
@@ -177,8 +177,9 @@ class _Related:
 
     def __init__(self, ledger: Ledger, root: int, thresholds: Thresholds) -> None:
         self._ledger, self._root, self._thresholds = ledger, root, thresholds
-        self._approved = {(v.a, v.b) for v in ledger.verdicts.all("same")}
-        self._vetoed = {(v.a, v.b) for v in ledger.verdicts.all("different")}
+        self._approved: set[tuple[str, str]] = set()
+        self._vetoed: set[tuple[str, str]] = set()
+        """What people said of the pairs read so far: all that they ever said may be of a hundred thousand."""
         self._lessons = lessons_of(ledger, thresholds)
         self.dismissed: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
@@ -197,6 +198,9 @@ class _Related:
             known |= wave
             pairs = self._ledger.pairs.among(wave, self._thresholds.model)
             self._read({*wave, *(end for pair in pairs for end in (pair.a, pair.b))})
+            firsts = {pair.a for pair in pairs}
+            self._approved |= self._ledger.verdicts.pairs("same", firsts)
+            self._vetoed |= self._ledger.verdicts.pairs("different", firsts)
             found = {(p.a, p.b): self._edge(p) for p in pairs if (p.a, p.b) not in edges}
             edges |= found
             files = (file.id for content in wave for file in self._files[content])
@@ -269,7 +273,8 @@ def _nodes(
     ledger: Ledger, settings: Settings, root: RootRow, files: Sequence[FileRow], companions: Companions
 ) -> list[Node]:
     traits = ledger.contents.traits(f.content for f in files if f.content)
-    kept = {v.a for v in ledger.verdicts.all("keep")} | ledger.files.held_and_missing(root.id)
+    kept = {a for a, _ in ledger.verdicts.pairs("keep", {f.content for f in files if f.content})}
+    kept |= ledger.files.held_and_missing(root.id)
     groups = ledger.groups.of_keepers(root.id, (file.id for file in files))
     nodes: list[Node] = []
     for file in files:

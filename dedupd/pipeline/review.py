@@ -221,12 +221,12 @@ class Reviewer:
             for m in moves
         ]  # fmt: skip
 
-    def lessons(self) -> list[LessonView]:
-        """What people said and what it changed, newest last."""
+    def lessons(self, offset: int = 0, limit: int = -1) -> list[LessonView]:
+        """What people said and what it changed, newest last; so many from `offset` on, or all."""
         helped = dismissed_by(self._ledger, bars_in_force(self._ledger, self._ledger.get("model")))
         return [
             LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at, told=helped[v.id])
-            for v in self._ledger.verdicts.all()
+            for v in self._ledger.verdicts.page(offset, limit)
         ]
 
 
@@ -409,12 +409,11 @@ def _reported(view: dict[str, Any]) -> dict[str, Any]:
 def _undecoded(ledger: Ledger, roots: Sequence[RootRow]) -> Iterator[tuple[RootRow, FileRow, str]]:
     """Photos whose bytes alone were compared, and what would have them decoded."""
     for root in roots:
-        files = ledger.files.in_state(FileState.UNDECODED, root.id)
-        traits = ledger.contents.traits(f.content for f in files if f.content)
-        for file in files:
-            known = traits.get(file.content or "")
-            if known is not None and (why := why_undecoded(known.format)):
-                yield root, file, why
+        for file in ledger.files.in_state(FileState.UNDECODED, root.id):
+            seen = ledger.contents.traits([file.content] if file.content else [])
+            for traits in seen.values():
+                if why := why_undecoded(traits.format):
+                    yield root, file, why
 
 
 def build_report(

@@ -107,8 +107,8 @@ class Verdicts:
         meant: set[int] = set()
         for group in sorted({b.group for b in chosen}):
             row = self._ledger.groups.get(group)
-            held = self._ledger.journal.moves(group=group, held=True)
-            meant |= {m.file for m in held} | ({row.keeper} if row else set())
+            held = self._ledger.journal.held_ids(group=group)
+            meant |= self._ledger.journal.files_of(held) | ({row.keeper} if row else set())
             self._movement.undo_into(result, held, Goal.RETURNED)
             if stop():
                 result.said.append("not all is exchanged: dedupd was stopped; what came back waits in review")
@@ -151,9 +151,7 @@ class Verdicts:
     def mark_different(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
         """These members are no duplicates of their keeper (nor, through it, of each other's group)."""
         # Undo first: a crash must not leave a file held of which a person said that it is no duplicate.
-        chosen = {str(f) for f in files}
-        held = self._ledger.journal.moves(group=group.id, held=True)
-        self._movement.undo_into(result, [m for m in held if m.unit.rpartition(":")[2] in chosen])
+        self._movement.undo_into(result, self._ledger.journal.held_with(group.id, files))
         keeper = self._ledger.files.get(group.keeper)
         rows = self._ledger.files.by_ids(files)
         with self._ledger.transaction():
@@ -243,9 +241,9 @@ class Verdicts:
 
     def recording(self, act: Callable[[], Moved]) -> tuple[Moved, list[int]]:
         """Do a person's act. Returns its result and the ids of the verdicts that it stored, which `forget` can undo."""
-        before = {v.id for v in self._ledger.verdicts.all()}
+        before = self._ledger.verdicts.newest()
         moved = act()
-        return moved, [v.id for v in self._ledger.verdicts.all() if v.id not in before]
+        return moved, self._ledger.verdicts.since(before)
 
     def forget(self, *ids: int, stop: Stop = never) -> Moved:
         """Forget these verdicts, as if they had never been said. Months not grouped again before `stop` are in the next pass."""

@@ -6,8 +6,8 @@ Must never change anything, not even the ledger: it reports what it finds, with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from dedupd.core.purging import PurgeState
 from dedupd.core.records import FileRow, RootRow
-from dedupd.core.relocation import Move, MoveState
+from dedupd.core.relocation import Move
 from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.reconcile import same_bytes
 from dedupd.ports import Disk
@@ -71,7 +71,7 @@ def check_index(ledger: Ledger, listed: Callable[[str, str], Iterable[str]]) -> 
     except VisionError as error:
         return IndexCheck(problem=str(error))
     live = set(ledger.contents.live())
-    held = {move.content for move in ledger.journal.moves(held=True)}
+    held = {move.content for move in ledger.journal.each(ledger.journal.held_ids())}
     return IndexCheck(rows=len(rows), not_in_it=len(live - rows), of_no_file=len(rows - live - held))
 
 
@@ -131,14 +131,14 @@ def _held(
     scope: Scope,
     on_progress: Callable[[str, int, int], None],
 ) -> Iterator[Breach]:
-    held = ledger.journal.moves(root=root.path, held=True)
-    told = {m.dst: m for m in receipts(root.path) if m.held}
+    held = ledger.journal.held_ids(root=root.path)
+    told = {m.dst: replace(m, evidence="") for m in receipts(root.path) if m.held}
     travelled = {(m.batch, m.id): m.dst for m in told.values()}
     sought = _Sought(ledger, disk, root, scope)
     said, keepers = _Verdicts(ledger, root), _Keepers(ledger, disk, root, sought)
     renamed: Counter[tuple[str, str]] = Counter()
     on_their_way = {p.move for p in ledger.purges.in_state(PurgeState.INTENT, PurgeState.RETURNING)}
-    for done, move in enumerate(held):
+    for done, move in enumerate(ledger.journal.each(held)):
         on_progress("verify", done, len(held))
         if move.id in on_their_way and disk.gone(root.path, move.dst):
             told.pop(move.dst, None)
@@ -168,7 +168,7 @@ def _held(
                 promise="P11", path=move.dst, told="a person said that it is no duplicate, and it is held",
                 mend=f"dedupd undo '{move.dst}'",
             )  # fmt: skip
-    yield from _strays(ledger, disk, root, {move.dst for move in held})
+    yield from _strays(ledger, disk, root)
     for (before, now), files in renamed.items():
         yield Breach(
             promise="P15", path=before, told=f"{files} moved file(s) of it lie in {now} now: it was renamed by hand",
@@ -183,12 +183,15 @@ def _held(
             )  # fmt: skip
 
 
-def _strays(ledger: Ledger, disk: Disk, root: RootRow, held: Container[str]) -> Iterator[Breach]:
+def _strays(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
     """Second names and empty files that a refused move, or an older dedupd, left in duplicates/ while the photo stayed."""
-    refused = {m.dst: m for m in ledger.journal.moves(root=root.path) if m.state is MoveState.ABORTED}
+    journal = ledger.journal
+    refused = {m.dst: m.id for m in journal.each(journal.aborted_ids(root.path))}
+    for move in journal.each(journal.held_ids(root=root.path) if refused else ()):
+        refused.pop(move.dst, None)
     for file in chain.from_iterable(disk.held(root.path)):
-        move = refused.get(file.path)
-        if move is None or file.path in held:
+        move = next(journal.each([refused[file.path]] if file.path in refused else ()), None)
+        if move is None:
             continue
         if file.stat.size == 0 < move.size:
             told = f"an empty file that claimed the name for {move.src}, which stayed where it was"
@@ -272,17 +275,15 @@ class _Verdicts:
 
     def __init__(self, ledger: Ledger, root: RootRow) -> None:
         self._ledger, self._root = ledger, root
-        verdicts = ledger.verdicts.all()
-        self._different = {(v.a, v.b): v.at for v in verdicts if v.kind == "different"}
-        self._kept = {v.a: v.at for v in verdicts if v.kind == "keep"}
 
     def against(self, move: Move) -> bool:
         """True when this file was moved after a person's no, or is the last of its bytes that are not to be hidden.
 
         Its twin that was put back does not call back those that were moved before: their bytes are there.
         """
-        pair = (min(move.content, move.keeper_content), max(move.content, move.keeper_content))
-        times = [at for at in (self._different.get(pair), self._kept.get(move.content)) if at is not None]
+        different = self._ledger.verdicts.said_at("different", move.content, move.keeper_content)
+        kept = self._ledger.verdicts.said_at("keep", move.content)
+        times = [at for at in (different, kept) if at is not None]
         if not times:
             return False
         live = self._ledger.files.live_with_content(move.content)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dedupd.core.attention import FOLDERS, LETTERS, SENTENCES, Trouble, capped, gathered
+import pickle
+
+from dedupd.core.attention import FOLDERS, LETTERS, SENTENCES, Trouble, Troubles, capped, gathered
 
 
 def stays(path: str, kind: str = "no space") -> Trouble:
@@ -56,3 +58,11 @@ def test_of_very_many_sentences_the_first_are_told_and_the_rest_is_counted() -> 
 def test_no_sentence_is_endless() -> None:
     (told,) = capped(["x" * 5000])
     assert len(told) == LETTERS + 1
+
+
+def test_of_many_alike_only_the_first_is_held() -> None:
+    found = Troubles()
+    for number in range(1000):
+        found.add(stays(f"2019/06/{number}.jpg"))
+    assert len(pickle.dumps(found)) < 400
+    assert found.sentences() == gathered(stays(f"2019/06/{number}.jpg") for number in range(1000))

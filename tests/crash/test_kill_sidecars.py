@@ -120,7 +120,7 @@ def all_well(folder: Path, before: Counter[str]) -> None:
     assert not [row for row in shelf.ledger.sidecars.unsettled() if row.path]
     assert photos(shelf) == before
     shelf.pass_()
-    held = shelf.library.movement.held(everything=True)
+    held = shelf.ledger.journal.moves(held=True)
     assert shelf.path(SIDECAR).exists() == bool(held)
     if held:
         assert from_xmp(shelf.path(SIDECAR).read_bytes()) == KNOWN

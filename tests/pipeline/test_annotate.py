@@ -106,7 +106,7 @@ def test_switched_off_and_in_a_dry_run_nothing_is_written(tmp_path: Path) -> Non
 
 def test_another_frame_of_a_burst_does_not_speak_for_its_keeper(shelf: Shelf) -> None:
     settled(shelf)
-    (move,) = shelf.library.movement.held(everything=True)
+    (move,) = shelf.ledger.journal.moves(held=True)
     shelf.ledger._link.execute("UPDATE moves SET relation='burst' WHERE id=?", (move.id,))
     shelf.ledger.sidecars.owe(shelf.row.id, move.group)
     shelf.library.annotator.settle()
@@ -172,8 +172,8 @@ def test_undo_of_one_copy_leaves_what_the_other_knows(shelf: Shelf) -> None:
     shelf.small("2024/06/c.jpg", rendering="other", said={"keywords": ["Anna"]})
     assert shelf.pass_().files == 2
     assert set(read(shelf).keywords) == {"sea", "Anna"}
-    first = next(m for m in shelf.library.movement.held(everything=True) if m.src == COPY)
-    assert shelf.library.movement.undo([first]).undone == 1
+    first = next(m for m in shelf.ledger.journal.moves(held=True) if m.src == COPY)
+    assert shelf.library.movement.undo([first.id]).undone == 1
     assert read(shelf) == Description(keywords=("Anna",))
 
 
@@ -231,12 +231,12 @@ def test_a_lost_keeper_takes_its_sidecar_along(shelf: Shelf) -> None:
 
 def test_a_held_copy_thrown_away_leaves_what_it_knew(shelf: Shelf) -> None:
     settled(shelf)
-    (move,) = shelf.library.movement.held(everything=True)
+    (move,) = shelf.ledger.journal.moves(held=True)
     shelf.path(move.dst).unlink()
     for _ in range(3):
         shelf.pass_()
         shelf.clock.advance(100)
-    assert read(shelf) == KNOWN and not shelf.library.movement.held(everything=True)
+    assert read(shelf) == KNOWN and not shelf.ledger.journal.moves(held=True)
 
 
 def test_with_the_ledger_gone_the_receipts_take_it_away(shelf: Shelf) -> None:
@@ -314,7 +314,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half(shelf: Shelf, monkeypatch
 
 def test_another_disk_at_the_roots_path_gets_none(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     settled(shelf)
-    (move,) = shelf.library.movement.held(everything=True)
+    (move,) = shelf.ledger.journal.moves(held=True)
     row = shelf.ledger.sidecars.of(move.group)
     assert row is not None
     shelf.path(SIDECAR).unlink()
@@ -326,7 +326,7 @@ def test_another_disk_at_the_roots_path_gets_none(shelf: Shelf, monkeypatch: pyt
 @pytest.mark.parametrize("other", ["", "x", "longer"])
 def test_ours_is_only_what_is_byte_for_byte_ours(shelf: Shelf, other: str) -> None:
     settled(shelf)
-    (move,) = shelf.library.movement.held(everything=True)
+    (move,) = shelf.ledger.journal.moves(held=True)
     row = shelf.ledger.sidecars.of(move.group)
     assert row is not None
     text = row.text[:-1] + other

@@ -150,9 +150,9 @@ class TestUpgrade:
         for _ in range(2):
             old.pass_()
             old.clock.advance(100)
-        (move,) = old.library.movement.held(everything=True)
+        (move,) = old.ledger.journal.moves(held=True)
         assert (move.src, move.dst) == ("#recycle/b.jpg", "duplicates/#recycle/b.jpg")
-        assert old.library.movement.undo([move]).undone == 1
+        assert old.library.movement.undo([move.id]).undone == 1
         for _ in range(2):
             assert old.pass_().files == 0
         assert old.files() == {"2024/06/a.jpg", "#recycle/b.jpg"} and rows(old) == {"2024/06/a.jpg"}
@@ -167,9 +167,9 @@ class TestUpgrade:
         for _ in range(3):
             old.pass_()
             old.clock.advance(100)
-        (move,) = old.library.movement.held(everything=True)
+        (move,) = old.ledger.journal.moves(held=True)
         assert move.dst == "prism/storage/2024/07/duplicates/b.jpg"
-        assert old.library.movement.undo([move]).undone == 1
+        assert old.library.movement.undo([move.id]).undone == 1
 
     def test_a_crash_between_the_look_and_the_rescue_hides_nothing(self, old: Shelf) -> None:
         old.pair(BIN, COPY)
@@ -273,7 +273,7 @@ class TestHeldCopies:
         for _ in range(3):
             shelf.pass_()
             shelf.clock.advance(100)
-        assert shelf.library.movement.held(everything=True) == []
+        assert shelf.ledger.journal.moves(held=True) == []
         assert shelf.ledger.files.count(state=FileState.HELD) == 0
 
     @pytest.mark.parametrize("where", ["2024/06", "2024/06/duplicates"])
@@ -285,7 +285,7 @@ class TestHeldCopies:
         for _ in range(3):
             shelf.pass_()
             shelf.clock.advance(100)
-        (move,) = shelf.library.movement.held(everything=True)
+        (move,) = shelf.ledger.journal.moves(held=True)
         assert move.dst == "2024/06 June/duplicates/b.jpg"
 
 

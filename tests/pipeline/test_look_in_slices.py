@@ -215,7 +215,7 @@ def test_a_disk_that_is_pulled_out_in_between_costs_nothing(shelf: Shelf) -> Non
 def test_a_copy_that_comes_back_while_what_is_missing_is_sought_is_not_taken_out(shelf: Shelf) -> None:
     """One is missing, so that the look asks where the held copies are; meanwhile the others are put back."""
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
     for number in range(safe_points(shelf), safe_points(shelf) - 9, -1):
         shelf.library.roots.reconcile(stop=at(number, lambda: come_back_but(shelf, gone.dst)))
@@ -230,7 +230,7 @@ def test_a_copy_that_comes_back_while_what_is_missing_is_sought_is_not_taken_out
 def test_a_missing_copy_that_is_in_its_place_again_is_not_taken_out(shelf: Shelf) -> None:
     """It was missed long enough to be believed gone; its owner puts it back in the middle of the look."""
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     for number in range(1, safe_points(shelf) + 4):
         os.rename(shelf.path(gone.dst), shelf.at / "out")
         shelf.library.roots.reconcile()
@@ -243,7 +243,7 @@ def test_a_missing_copy_that_is_in_its_place_again_is_not_taken_out(shelf: Shelf
 
 
 def come_back_but(shelf: Shelf, missing: str) -> None:
-    held = [move for move in shelf.library.movement.held(everything=True) if move.dst != missing]
+    held = [move.id for move in shelf.ledger.journal.moves(held=True) if move.dst != missing]
     shelf.library.movement.undo_into(Moved(), held, Goal.RETURNED)
 
 
@@ -376,38 +376,38 @@ def come_in(shelf: Shelf, act: str, which: int, name: str) -> None:
 def test_a_copy_that_its_owner_took_before_an_undo_is_told_of_until_it_is_believed_gone(shelf: Shelf) -> None:
     """Its owner took it out of the library; the undo finds it at neither place, and somebody is told to look for it."""
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
-    shelf.library.movement.undo([gone])
+    shelf.library.movement.undo([gone.id])
     assert [move.id for move in shelf.ledger.journal.attention()] == [gone.id]
     shelf.library.roots.reconcile()
-    assert shelf.ledger.journal.attention(), "absence is believed at the second look only"
+    assert [*shelf.ledger.journal.attention()], "absence is believed at the second look only"
     shelf.clock.advance(100)
     shelf.library.roots.reconcile()
-    assert not shelf.ledger.journal.attention()
+    assert not [*shelf.ledger.journal.attention()]
     (ended,) = shelf.ledger.journal.moves(ids=[gone.id])
     assert ended.refusal is Refusal.TAKEN_OUT
 
 
 def test_what_an_older_dedupd_told_of_for_ever_is_ended(shelf: Shelf) -> None:
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
-    shelf.library.movement.undo([gone])
+    shelf.library.movement.undo([gone.id])
     shelf.ledger.files.remove(gone.file)
     shelf.library.roots.reconcile()
-    assert not shelf.ledger.journal.attention()
+    assert not [*shelf.ledger.journal.attention()]
 
 
 def test_a_copy_whose_folder_moved_before_an_undo_is_held_still(shelf: Shelf) -> None:
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     above = shelf.path(gone.dst.partition("/duplicates/")[0])
     os.rename(above, above.with_name(f"{above.name} trip"))
-    shelf.library.movement.undo([gone])
-    assert shelf.ledger.journal.attention()
+    shelf.library.movement.undo([gone.id])
+    assert [*shelf.ledger.journal.attention()]
     shelf.library.roots.reconcile()
-    assert not shelf.ledger.journal.attention()
+    assert not [*shelf.ledger.journal.attention()]
     (held,) = shelf.ledger.journal.moves(ids=[gone.id])
     assert held.held
     assert shelf.path(held.dst).exists()
@@ -416,19 +416,19 @@ def test_a_copy_whose_folder_moved_before_an_undo_is_held_still(shelf: Shelf) ->
 def test_what_a_crash_lost_is_told_of_for_as_long_as_it_is_not_found(shelf: Shelf) -> None:
     """That is no undo: dedupd itself was moving the file."""
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
     lost = MoveRefused("look for it by hand", Refusal.GONE)
     shelf.ledger.journal.finish([gone.refused(lost, MoveState.ATTENTION)])
     for _ in range(3):
         shelf.library.roots.reconcile()
         shelf.clock.advance(100)
-    assert shelf.ledger.journal.attention()
+    assert [*shelf.ledger.journal.attention()]
 
 
 def test_what_was_left_for_a_person_for_another_reason_stays_with_them(shelf: Shelf) -> None:
     filled(shelf)
-    gone = shelf.library.movement.held(everything=True)[0]
+    gone = shelf.ledger.journal.moves(held=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
     doubtful = MoveRefused("two names, and one cannot be taken away", Refusal.FAILED)
     left = replace(gone.refused(doubtful, MoveState.ATTENTION), goal=Goal.UNDONE)
@@ -436,4 +436,4 @@ def test_what_was_left_for_a_person_for_another_reason_stays_with_them(shelf: Sh
     for _ in range(3):
         shelf.library.roots.reconcile()
         shelf.clock.advance(100)
-    assert shelf.ledger.journal.attention()
+    assert [*shelf.ledger.journal.attention()]

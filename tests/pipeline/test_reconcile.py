@@ -85,30 +85,30 @@ class TestHeld:
         for _ in range(3):
             settled.pass_()
             settled.clock.advance(100)
-        (move,) = settled.library.movement.held(everything=True)
+        (move,) = settled.ledger.journal.moves(held=True)
         assert move.dst == "2024/06 June/duplicates/b.jpg"
-        assert settled.library.movement.undo([move]).undone == 1
+        assert settled.library.movement.undo([move.id]).undone == 1
         assert settled.files() == {"2024/06 June/a.jpg", "2024/06 June/b.jpg"}
 
     def test_one_look_is_not_enough_to_believe_it_gone(self, settled: Shelf) -> None:
         os.rename(settled.root / HELD, settled.at / "out")
         settled.library.roots.reconcile()
-        assert settled.library.movement.held(everything=True)
+        assert settled.ledger.journal.moves(held=True)
         os.rename(settled.at / "out", settled.root / HELD)
         settled.clock.advance(100)
         settled.library.roots.reconcile()
-        assert settled.library.movement.held(everything=True)
+        assert settled.ledger.journal.moves(held=True)
         assert settled.ledger.files.count(state=FileState.HELD) == 1
 
     def test_taken_back_by_hand_while_an_undo_of_it_was_asked_for(self, settled: Shelf) -> None:
         move = settled.ledger.journal.moves(held=True)[0]
         os.rename(settled.root / HELD, settled.root / "2024/06/mine.jpg")
-        settled.library.movement.undo([move])  # finds it at neither place
+        settled.library.movement.undo([move.id])  # finds it at neither place
         for _ in range(3):
             settled.clock.advance(100)
             assert settled.pass_().files == 0
         assert settled.files() == {KEEPER, "2024/06/mine.jpg"}
-        assert settled.ledger.journal.attention() == []
+        assert [*settled.ledger.journal.attention()] == []
 
     def test_taken_back_by_copy_and_delete_it_is_not_moved_again(self, settled: Shelf) -> None:
         shutil.copy(settled.root / HELD, settled.root / "2024/06/mine.jpg")

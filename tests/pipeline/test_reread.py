@@ -150,7 +150,7 @@ class TestKeeper:
         shelf.add(KEEPER)
         shutil.copy2(shelf.path(KEEPER), shelf.path(COPY))
         assert shelf.pass_().files == 1
-        (held,) = shelf.library.movement.held(everything=True)
+        (held,) = shelf.ledger.journal.moves(held=True)
         os.replace(shelf.path(held.dst), shelf.path(held.keeper))
         for _ in range(2):
             shelf.pass_()

@@ -241,7 +241,7 @@ def test_a_copy_that_comes_back_is_seen_by_the_new_model(
     prepared(shelf, monkeypatch).models.use(OTHER)
     shelf.pair("2024/10/x.jpg", "2024/10/x-small.jpg", "dune")
     shelf.look()
-    (move,) = [m for m in shelf.library.movement.held(everything=True) if "moved-small" in m.src]
+    (move,) = [m for m in shelf.ledger.journal.moves(held=True) if "moved-small" in m.src]
     taken = shelf.path("2024/06/taken.jpg")
     shelf.path(move.dst).rename(taken)
     shelf.clock.advance(100)

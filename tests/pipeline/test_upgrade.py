@@ -81,4 +81,4 @@ def test_who_says_yes_hears_of_every_file_that_stays(shelf: Shelf) -> None:
     assert shelf.library.movement.move().messages == []
     for group in (first, second):
         shelf.library.verdicts.approve([group.id])  # a person's word is proof enough
-    assert shelf.library.movement.held(everything=True)
+    assert shelf.ledger.journal.moves(held=True)

@@ -97,7 +97,7 @@ def test_held_copies_that_a_nas_keeps_in_its_bin_are_no_breach(library: Library)
     library.roots.reconcile()
     library.ledger._link.execute("UPDATE files SET absent_since=1 WHERE state='held'")
     library.roots.reconcile()
-    assert library.movement.held(everything=True) == []
+    assert library.ledger.journal.moves(held=True) == []
     assert breaches(library) == []
 
 

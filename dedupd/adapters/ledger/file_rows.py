@@ -64,6 +64,16 @@ class FileRows(LedgerPart):
             found |= {row[0]: file_row(row) for row in rows}
         return found
 
+    def months_of(self, ids: Iterable[int]) -> set[str]:
+        """The months of these files."""
+        found: set[str] = set()
+        for chunk, marks in chunks(ids):
+            rows = self._link.execute(
+                f"SELECT DISTINCT month FROM files WHERE id IN ({marks}) AND month!=''", chunk
+            )
+            found.update(r[0] for r in rows)
+        return found
+
     def at(self, root: int, path: str) -> FileRow | None:
         row = self._link.execute(
             f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND path=?", (root, os.fsencode(path))
@@ -117,7 +127,11 @@ class FileRows(LedgerPart):
     def held(self, root: int) -> Iterator[FileRow]:
         """Held copies, those included that are missing now; an iterator."""
         ids = self._link.execute("SELECT id FROM files WHERE root=? AND state='held' ORDER BY path", (root,))
-        for chunk, _ in chunks([r[0] for r in ids]):
+        return self._by_turns(r[0] for r in ids)
+
+    def _by_turns(self, ids: Iterable[int]) -> Iterator[FileRow]:
+        """In this order; a few hundred rows are held at once."""
+        for chunk, _ in chunks(list(ids)):
             rows = self.by_ids(chunk)
             yield from (rows[id] for id in chunk if id in rows)
 
@@ -328,13 +342,16 @@ class FileRows(LedgerPart):
                 found[content].add(month)
         return found
 
-    def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
+    def in_state(self, state: FileState, root: int | None = None) -> Iterator[FileRow]:
+        """Files that are in this state when their turn comes, by root and path."""
         where = "" if root is None else " AND root=:root"
-        rows = self._link.execute(
-            f"SELECT {FILE_COLUMNS} FROM files WHERE state=:state AND absent_since IS NULL{where} ORDER BY root, path",
+        ids = self._link.execute(
+            f"SELECT id FROM files WHERE state=:state AND absent_since IS NULL{where} ORDER BY root, path",
             {"state": state, "root": root},
         )
-        return [file_row(r) for r in rows]
+        for row in self._by_turns(r[0] for r in ids):
+            if row.state == state and row.absent_since is None:
+                yield row
 
     def count(self, root: int | None = None, state: str = FileState.INDEXED) -> int:
         """Files in a state that are on the disk."""

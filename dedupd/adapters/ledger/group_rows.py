@@ -132,6 +132,16 @@ class GroupRows(LedgerPart):
         ).fetchone()
         return row[0], row[1]
 
+    def months_of(self, groups: Iterable[int]) -> set[str]:
+        """The months of these groups."""
+        found: set[str] = set()
+        for chunk, marks in chunks(groups):
+            rows = self._link.execute(
+                f"SELECT DISTINCT month FROM groups WHERE id IN ({marks}) AND month!=''", chunk
+            )
+            found.update(r[0] for r in rows)
+        return found
+
     def get(self, id: int) -> GroupRow | None:
         found = self._groups("WHERE id=?", (id,))
         return found[0] if found else None

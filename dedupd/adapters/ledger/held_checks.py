@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from dedupd.adapters.ledger.columns import chunks
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import HeldBetter, HeldPair
 
@@ -30,22 +31,35 @@ _NOBODY_SAID = (
 class HeldChecks(LedgerPart):
     """Queries and changes over checks. Writers hold a Ledger.transaction()."""
 
-    def unchecked(self, rules: str, limit: int) -> list[HeldPair]:
-        """Held copies that were not yet compared with their keeper under these rules, oldest moves first."""
+    def unchecked(self, rules: str, limit: int = -1) -> list[int]:
+        """Moves of held copies that were not yet compared with their keeper under these rules, oldest first; one of each
+        pair."""
         rows = self._link.execute(
-            "SELECT min(m.id), m.root, m.dst, m.content, m.keeper, m.keeper_content, m.relation FROM moves m "
+            "SELECT min(m.id) FROM moves m "
             "LEFT JOIN held_checks c ON c.content=m.content AND c.keeper_content=m.keeper_content AND c.rules=? "
             f"WHERE {_HELD} AND c.content IS NULL AND {_KNEW_LESS} AND {_NOBODY_SAID} "
             "GROUP BY m.content, m.keeper_content ORDER BY min(m.id) LIMIT ?",
             (rules, limit),
         )
-        return [
-            HeldPair(
-                root=os.fsdecode(r[1]), held=os.fsdecode(r[2]), content=r[3], keeper=os.fsdecode(r[4]),
-                keeper_content=r[5], relation=r[6],
+        return [r[0] for r in rows]
+
+    def pairs(self, moves: Iterable[int]) -> list[HeldPair]:
+        """The copies of these moves that are still held, and their keepers, oldest moves first."""
+        found: list[HeldPair] = []
+        for chunk, marks in chunks(moves):
+            rows = self._link.execute(
+                "SELECT root, dst, content, keeper, keeper_content, relation FROM moves m "
+                f"WHERE {_HELD} AND id IN ({marks}) ORDER BY id",
+                chunk,
             )
-            for r in rows
-        ]  # fmt: skip
+            found += (
+                HeldPair(
+                    root=os.fsdecode(r[0]), held=os.fsdecode(r[1]), content=r[2], keeper=os.fsdecode(r[3]),
+                    keeper_content=r[4], relation=r[5],
+                )
+                for r in rows
+            )  # fmt: skip
+        return found
 
     def put(
         self, pair: HeldPair, rules: str, only_here: Sequence[str], only_in_keeper: Sequence[str]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, sentence, signed, unsigned
@@ -110,9 +111,11 @@ class Journal(LedgerPart):
         """Moves that were begun and not ended, which recovery ends; in the order they were begun."""
         return self._select(f"{_OPEN} AND state='intent'", ())
 
-    def attention(self) -> list[Move]:
-        """Moves that the disk contradicts: a person has to look."""
-        return self._select(f"{_OPEN} AND state='attention'", ())
+    def attention(self) -> Iterator[Move]:
+        """Moves that the disk contradicts, one by one: a person has to look."""
+        ids = self._link.execute(f"SELECT id FROM moves WHERE {_OPEN} AND state='attention' ORDER BY id")
+        found = self.each([row[0] for row in ids])
+        yield from (move for move in found if move.state is MoveState.ATTENTION)
 
     def moves(
         self,
@@ -120,6 +123,7 @@ class Journal(LedgerPart):
         ids: Iterable[int] | None = None,
         batch: str | None = None,
         group: int | None = None,
+        file: int | None = None,
         root: str | None = None,
         content: str | None = None,
         held: bool = False,
@@ -127,7 +131,7 @@ class Journal(LedgerPart):
         """Rows that match every given condition, oldest first; `held`: only what lies in duplicates/ now."""
         where: list[str] = ["1"]
         values: list[str | int | bytes] = []
-        for column, value in (("batch", batch), ("grp", group), ("content", content)):
+        for column, value in (("batch", batch), ("grp", group), ("file", file), ("content", content)):
             if value is not None:
                 where.append(f"{column}=?")
                 values.append(value)
@@ -140,6 +144,90 @@ class Journal(LedgerPart):
             return self._select(" AND ".join(where), values)
         found = (self._select(" AND ".join([*where, "id=?"]), [*values, id]) for id in sorted(set(ids)))
         return [move for rows in found for move in rows]
+
+    def held_ids(
+        self, *, ids: Iterable[int] | None = None, batch: str | None = None, group: int | None = None,
+        root: str | None = None, month: str | None = None,
+    ) -> list[int]:  # fmt: skip
+        """Ids of what lies in duplicates/ now and matches every given condition, oldest first: all of a large library is
+        hundreds of megabytes as rows.
+
+        `month`: of its file, as that is recorded now.
+        """
+        where, values = ["goal='moved' AND state='done'"], list[str | int | bytes]()
+        for column, value in (("batch", batch), ("grp", group), ("root", root and os.fsencode(root))):
+            if value is not None:
+                where.append(f"{column}=?")
+                values.append(value)
+        if month is not None:
+            where.append("EXISTS (SELECT 1 FROM files f WHERE f.id=moves.file AND f.month=?)")
+            values.append(month)
+        asked = f"SELECT id FROM moves WHERE {' AND '.join(where)}"
+        with translating(self._link):
+            if ids is None:
+                return [row[0] for row in self._link.execute(f"{asked} ORDER BY id", values)]
+            return [
+                row[0]
+                for chunk, marks in chunks(sorted(set(ids)))
+                for row in self._link.execute(f"{asked} AND id IN ({marks}) ORDER BY id", (*values, *chunk))
+            ]
+
+    def aborted_ids(self, root: str) -> list[int]:
+        """Ids of moves of this root that came to nothing, oldest first."""
+        rows = self._link.execute(
+            "SELECT id FROM moves WHERE root=? AND state='aborted' ORDER BY id", (os.fsencode(root),)
+        )
+        return [row[0] for row in rows]
+
+    def each(self, ids: Iterable[int]) -> Iterator[Move]:
+        """The moves with these ids, each read when its turn comes."""
+        for id in ids:
+            yield from self._select("id=?", (id,))
+
+    def held_units(self, ids: Iterable[int]) -> list[tuple[int, ...]]:
+        """What is held of each unit that one of these moves belongs to, batch by batch."""
+        wanted, batches = set(ids), set[str]()
+        for chunk, marks in chunks(wanted):
+            rows = self._link.execute(f"SELECT DISTINCT batch FROM moves WHERE id IN ({marks})", chunk)
+            batches.update(row[0] for row in rows)
+        found: list[tuple[int, ...]] = []
+        for batch in sorted(batches):
+            rows = self._link.execute(
+                "SELECT root, unit, id FROM moves WHERE batch=? AND goal='moved' AND state='done' ORDER BY root, unit, id",
+                (batch,),
+            )
+            for _, unit in groupby(rows, key=lambda row: row[:2]):
+                whole = tuple(row[2] for row in unit)
+                if not wanted.isdisjoint(whole):
+                    found.append(whole)
+        return found
+
+    def held_beside(self, move: Move) -> set[int]:
+        """Ids of what is held of the unit of this move, itself too."""
+        rows = self._link.execute(
+            "SELECT id FROM moves WHERE grp=? AND batch=? AND unit=? AND goal='moved' AND state='done'",
+            (move.group, move.batch, sentence(move.unit)),
+        )
+        return {row[0] for row in rows}
+
+    def held_with(self, group: int, files: Iterable[int]) -> list[int]:
+        """Ids of what is held of the units of these members of a group."""
+        found: list[int] = []
+        for chunk, marks in chunks(f"{group}:{file}" for file in files):
+            rows = self._link.execute(
+                f"SELECT id FROM moves WHERE grp=? AND unit IN ({marks}) AND goal='moved' AND state='done'",
+                (group, *chunk),
+            )
+            found += (row[0] for row in rows)
+        return sorted(found)
+
+    def files_of(self, ids: Iterable[int]) -> set[int]:
+        """The files that these moves moved."""
+        found: set[int] = set()
+        for chunk, marks in chunks(ids):
+            rows = self._link.execute(f"SELECT file FROM moves WHERE id IN ({marks})", chunk)
+            found.update(row[0] for row in rows)
+        return found
 
     def held_pairs(self, contents: Iterable[str]) -> set[tuple[str, str]]:
         """(content, content of its keeper) of each of these that lies in duplicates/."""

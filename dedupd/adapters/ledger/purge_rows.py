@@ -6,7 +6,7 @@ Owns the table `purges`. Must never touch a file, and never forgets a row: it sa
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dedupd.adapters.ledger.columns import chunks, sentence
 from dedupd.adapters.ledger.transactions import LedgerPart, transaction
@@ -49,6 +49,25 @@ class Purges(LedgerPart):
             f"WHERE state IN ({marks}) AND state IN ('intent', 'done', 'returning') ORDER BY move"
         )
         return [_purge(*row) for row in rows]
+
+    def all_done(self) -> Iterator[Purge]:
+        """What went into the trash and did not come back, a few rows at a time: each year of purges adds to it."""
+        after = 0
+        while rows := self._link.execute(
+            "SELECT move, batch, state, trash, at, error FROM purges WHERE state='done' "
+            "AND state IN ('intent', 'done', 'returning') AND move>? ORDER BY move LIMIT 256",
+            (after,),
+        ).fetchall():
+            yield from (_purge(*row) for row in rows)
+            after = rows[-1][0]
+
+    def in_trash(self) -> tuple[int, str]:
+        """How many files went into the trash and did not come back, and where the last of them lies."""
+        # Of the row with the highest move: SQLite takes columns beside max() from there.
+        count, trash, _ = self._link.execute(
+            "SELECT count(*), trash, max(move) FROM purges WHERE state='done' AND state IN ('intent', 'done', 'returning')"
+        ).fetchone()
+        return count, os.fsdecode(trash or b"")
 
     def of(self, moves: Sequence[int]) -> dict[int, Purge]:
         """Move -> its purge."""

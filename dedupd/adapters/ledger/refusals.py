@@ -6,6 +6,7 @@ Owns the table `refused`. Must never decide what follows from a refusal.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from dedupd.adapters.ledger.columns import sentence
 from dedupd.adapters.ledger.transactions import LedgerPart
@@ -42,17 +43,15 @@ class Refusals(LedgerPart):
         """It moved."""
         self._link.execute("DELETE FROM refused WHERE file=?", (file,))
 
-    def standing(self, root: int) -> list[RefusedRow]:
-        """What of this root was to move, could not, and still is to move; in the order of paths."""
+    def standing(self, root: int) -> Iterator[RefusedRow]:
+        """What of this root was to move, could not, and still is to move; in the order of paths, one by one."""
         rows = self._link.execute(
             "SELECT DISTINCT r.file, r.keeper, f.path, r.kind, r.lasting, r.reason FROM refused r "
             "JOIN files f ON f.id=r.file JOIN members m ON m.file=r.file AND m.role IN ('duplicate', 'review') "
             "JOIN groups g ON g.id=m.grp AND g.keeper=r.keeper WHERE g.root=? ORDER BY f.path",
             (root,),
         )
-        return [
-            RefusedRow(
+        for r in rows:
+            yield RefusedRow(
                 file=r[0], keeper=r[1], path=os.fsdecode(r[2]), kind=r[3], lasting=bool(r[4]), reason=r[5]
             )
-            for r in rows
-        ]

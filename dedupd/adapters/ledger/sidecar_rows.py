@@ -59,6 +59,13 @@ class Sidecars(LedgerPart):
         """Rows that wait for something to be done."""
         return self._select("state != 'settled'", ())
 
+    def unsettled_of(self, root: int) -> list[int]:
+        """The groups of this root whose rows wait for something to be done."""
+        rows = self._link.execute(
+            "SELECT grp FROM sidecars WHERE state != 'settled' AND +root=? ORDER BY grp", (root,)
+        )
+        return [r[0] for r in rows]
+
     def follow(self, root: int, old: str, new: str) -> None:
         """A person renamed a sidecar of ours."""
         self._link.execute(

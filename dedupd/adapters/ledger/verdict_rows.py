@@ -6,9 +6,10 @@ Owns the table `verdicts`. Must never forget one but at a person's word.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dedupd.adapters.ledger.columns import chunks
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import VerdictRow
 
@@ -42,8 +43,27 @@ class VerdictRows(LedgerPart):
         self._link.execute("DELETE FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
 
     def remove(self, id: int) -> VerdictRow | None:
-        found = next((v for v in self.all() if v.id == id), None)
+        found = self._link.execute(f"SELECT {_VERDICT} FROM verdicts WHERE id=?", (id,)).fetchone()
         self._link.execute("DELETE FROM verdicts WHERE id=?", (id,))
+        return None if found is None else _verdict(found)
+
+    def newest(self) -> int:
+        """The id of the newest verdict; 0 before the first. An id is never given again."""
+        row = self._link.execute("SELECT seq FROM sqlite_sequence WHERE name='verdicts'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def since(self, id: int) -> list[int]:
+        """Ids of the verdicts that came after this one."""
+        return [r[0] for r in self._link.execute("SELECT id FROM verdicts WHERE id>? ORDER BY id", (id,))]
+
+    def pairs(self, kind: str, contents: Iterable[str]) -> set[tuple[str, str]]:
+        """The pairs of which a person said so, and whose first content is one of these."""
+        found: set[tuple[str, str]] = set()
+        for chunk, marks in chunks(contents):
+            rows = self._link.execute(
+                f"SELECT a, b FROM verdicts WHERE kind=? AND a IN ({marks})", (kind, *chunk)
+            )
+            found.update((r[0], r[1]) for r in rows)
         return found
 
     def for_lessons(self, kind: str, at_most: int) -> list[VerdictRow]:
@@ -63,6 +83,21 @@ class VerdictRows(LedgerPart):
         """Differs whenever a verdict came or went."""
         row = self._link.execute("SELECT count(*), coalesce(max(id), 0), coalesce(sum(id), 0) FROM verdicts")
         return ":".join(map(str, row.fetchone()))
+
+    def page(self, offset: int, limit: int) -> list[VerdictRow]:
+        """So many from `offset` on, newest last."""
+        rows = self._link.execute(
+            f"SELECT {_VERDICT} FROM verdicts ORDER BY id LIMIT ? OFFSET ?", (limit, max(0, offset))
+        )
+        return [_verdict(r) for r in rows]
+
+    def said_at(self, kind: str, a: str, b: str = "") -> float | None:
+        """When a person said so of this content or pair; None: nobody did."""
+        a, b = (a, b) if not b or a <= b else (b, a)
+        row = self._link.execute(
+            "SELECT at FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b)
+        ).fetchone()
+        return None if row is None else row[0]
 
     def all(self, kind: str | None = None) -> list[VerdictRow]:
         rows = self._link.execute(

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view, progress_bar(quiet=arguments.json) as progress:
-        held = len(view.ledger.journal.moves(held=True))
+        held = len(view.ledger.journal.held_ids())
         receipts = FileMover(SystemClock()).receipts
         found = list(breaches(view.ledger, view.disk, receipts, view.roots, view.scope, progress))
         index = check_index(view.ledger, lambda model, recipe: listed(places.index, model, recipe))

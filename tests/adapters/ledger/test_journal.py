@@ -113,7 +113,7 @@ def test_queries(link: sqlite3.Connection) -> None:
     c = replace(c, state=MoveState.DONE)
     b = replace(b, state=MoveState.ATTENTION)
     journal.finish([a, b, c])
-    assert journal.open_moves() == [] and journal.attention() == [b]
+    assert journal.open_moves() == [] and [*journal.attention()] == [b]
     assert journal.moves(held=True) == [a, c]
     assert journal.moves(batch="one") == [a, b]
     assert journal.moves(group=2) == [b]
