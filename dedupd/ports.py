@@ -100,7 +100,7 @@ class Proposal:
     """One part of an answer to `Vision.propose`, of a size that fits into the daemon."""
 
     fresh: list[str]
-    """The contents whose candidates these are."""
+    """The contents whose candidates these are; none where a long search only came further, so that others have their turn."""
     pairs: list[Candidate]
     cut: list[str]
     """Contents of which only the most alike pairs are here: `Vision.candidates` tells all of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
@@ -796,3 +796,25 @@ def test_the_nearest_hashes_and_moments_come_first() -> None:
         f"{number:03}" for number in range(200 - families.OTHERS, 200)
     }
     assert families.chosen(near, ["0"], {}) == (sorted(near, key=lambda p: p.b), set())
+
+
+def test_a_search_that_came_further_without_an_answer_lets_others_in(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    usual, came_in = shelf.vision.propose, list[int]()
+
+    def propose(fresh: Sequence[str], *rest: Any) -> Iterator[Proposal]:
+        for _ in range(3):
+            yield Proposal(fresh=[], pairs=[], cut=[])
+        yield from usual(fresh, *rest)
+
+    monkeypatch.setattr(shelf.vision, "propose", propose)
+
+    def stop() -> bool:
+        came_in.append(1)
+        return False
+
+    shelf.library.grouper.regroup(stop=stop)
+    assert len(came_in) > 6
+    assert len(pairs(shelf)) >= PHOTOS

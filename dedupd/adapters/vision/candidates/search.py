@@ -23,6 +23,7 @@ from dedupd.adapters.vision.candidates.inside_margins import meeting_inside
 from dedupd.adapters.vision.candidates.overlay import may_lie_over
 from dedupd.adapters.vision.candidates.pairs import Pairs, joined_pairs, within_bars
 from dedupd.adapters.vision.candidates.small_tests import Smalls, passing_pairs, seen_small
+from dedupd.adapters.vision.candidates.together import StillChoosing
 from dedupd.adapters.vision.candidates.whole_index import WholeIndex
 from dedupd.adapters.vision.candidates.within_month import within
 
@@ -43,8 +44,16 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
 
     `insides` holds the hashes of what is inside plain margins, for the pictures with such margins; `smalls`
     gives small pictures. Across the whole index, two photos with different clock times are no pair: that
-    excludes most pairs of a library, which are never related.
+    excludes most pairs of a library, which are never related. An answer may be for none of the contents yet: what is done for it
+    is kept for who asks again.
     """
+    try:
+        return _proposed(index, insides, smalls, search)
+    except StillChoosing:
+        return FoundPairs(pairs=[], left=sorted(search.fresh), cut=[])
+
+
+def _proposed(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
     # A month is searched block by block, and read once.
     others = None if search.among is None else index.rows_kept(search.among)
     rows = _first_rows(index, search) if others is None else in_order(_of_these(others, index, search))
@@ -83,6 +92,7 @@ def _first_rows(index: PhotoIndex, search: Search) -> PhotoRows:
     whole, names = index.made(WholeIndex), sorted(search.fresh)
     if search.after is None:
         whole.await_(names)
+        whole.go_on_choosing(search.bar)
     return whole.rows(index, names[:_ANSWERED] if search.after is None else names)
 
 

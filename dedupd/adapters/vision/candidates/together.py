@@ -9,7 +9,8 @@ process only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,42 @@ MOST = 1 << 15
 """Photos of which the nearest are held: some 80 MB."""
 PRODUCTS = 1 << 30
 """Products of these with all rows at a time: some ten seconds."""
+SLICE = 1 << 25
+"""Products after which what comes in between has its turn: some two seconds."""
 
 Places = NDArray[np.intp]
+
+
+class StillChoosing(Exception):
+    """There is no answer yet: whoever asks again for the same photos has the choice go on."""
+
+
+class Choosing:
+    """The choice for all of some photos, which goes on slice by slice."""
+
+    def __init__(
+        self, together: Together, photos: Places, left: NDArray[Any] | None, steps: Iterator[int | Nearest]
+    ) -> None:
+        """`left`: the rows that they are compared with, None: all. `steps`: how many products were computed, and in between the
+        nearest of the next photos."""
+        self._together, self._photos, self._left, self._steps = together, photos, left, steps
+
+    def is_of(self, photos: Places, left: NDArray[Any] | None) -> bool:
+        """Whether it is the choice for these."""
+        return np.array_equal(self._photos, photos) and (
+            (left is None and self._left is None)
+            or (left is not None and self._left is not None and np.array_equal(self._left, left))
+        )
+
+    def go_on(self, most: float) -> Together | None:
+        """Compute about so many products more. The choice, once it is made."""
+        done = 0
+        for step in self._steps:
+            if isinstance(step, Nearest):
+                self._together.take(step)
+            elif (done := done + step) >= most:
+                return None
+        return self._together
 
 
 class Together:
@@ -30,7 +65,7 @@ class Together:
     def __init__(self, rows: int) -> None:
         self._number = np.full(rows, -1, np.int32)
         self._answered, self._told = np.zeros(rows, bool), np.zeros(rows, bool)
-        self._places = np.empty(0, np.intp)
+        self._places, self._taken, self._looked_at = np.empty(0, np.intp), 0, 0
         self._least, self._last = np.empty(0, np.float32), np.empty(0, np.float32)
         """A pair that is less near was left out; and is not among those that are looked at."""
         self._near, self._others = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint32)
@@ -44,25 +79,24 @@ class Together:
         to when the other one is."""
         return self.held(one) & ~self._answered[one] & self.held(other)
 
-    def choose(self, places: Places, found: Iterable[Nearest], most: int, looked_at: int) -> None:
-        """Once: these are the nearest of the photos at these places, in order: so many, of which the first are looked at."""
-        self._places = places
+    def begin(self, places: Places, most: int, looked_at: int) -> None:
+        """Once: so many nearest of each of the photos at these places will be held, of which the first are looked at."""
+        self._places, self._taken, self._looked_at = places, 0, looked_at
         self._number[places] = np.arange(len(places))
         self._least = np.empty(len(places), np.float32)
         self._last = np.full(len(places), -np.inf, np.float32)
         self._near = np.full((len(places), most), -np.inf, np.float32)
         self._others = np.zeros((len(places), most), np.uint32)
-        start = 0
-        for nearest in found:
-            mine = slice(start, start + len(nearest.least))
-            self._least[mine] = nearest.least
-            self._fill(mine, nearest)
-            if most > looked_at:
-                self._last[mine] = np.partition(self._near[mine], most - looked_at, axis=1)[
-                    :, most - looked_at
-                ]
-            self._number[places[mine][nearest.covered :]] = -1  # there was no room for these
-            start = mine.stop
+
+    def take(self, nearest: Nearest) -> None:
+        """These are those of the next of the photos."""
+        mine = slice(self._taken, self._taken + len(nearest.least))
+        self._least[mine] = nearest.least
+        self._fill(mine, nearest)
+        if (last := self._near.shape[1] - self._looked_at) > 0:
+            self._last[mine] = np.partition(self._near[mine], last, axis=1)[:, last]
+        self._number[self._places[mine][nearest.covered :]] = -1  # there was no room for these
+        self._taken = mine.stop
 
     def _fill(self, mine: slice, nearest: Nearest) -> None:
         near, others, filled = self._near[mine], self._others[mine], np.zeros(len(nearest.least), np.intp)

@@ -29,7 +29,7 @@ from dedupd.adapters.vision.candidates.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.candidates.nearest import ONE_MOMENT, Crowd, Nearest
-from dedupd.adapters.vision.candidates.together import Together
+from dedupd.adapters.vision.candidates.together import SLICE, Choosing, StillChoosing, Together
 from dedupd.adapters.vision.child import return_free_memory
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
@@ -97,6 +97,10 @@ class WholeIndex:
         """Tables of all rows, and of those without a clock; and of how many rows they were made."""
         self._found_before = FoundBefore(len(self.ids), None)
         self.together = Together(len(self.ids))
+        self.choosing: Choosing | None = None
+        """What is not chosen to its end."""
+        self._choose_at_once = False
+        """One was given up before its end: the next is made at once, so that it ends whatever comes in between."""
         self.awaited = np.empty(0, np.intp)
         """Places of the photos that are asked about, now and by the answers that follow."""
         del packed
@@ -147,6 +151,7 @@ class WholeIndex:
         self._by_clock = np.insert(self._by_clock, at, before + by_clock)
         self._times = np.insert(self._times, at, clocks[by_clock])
         self._found_before, self.together = FoundBefore(len(self), None), Together(len(self))
+        self._give_up_choosing()
         self.awaited = np.empty(0, np.intp)
         return True
 
@@ -171,6 +176,7 @@ class WholeIndex:
     def found_before(self, bar: float | None) -> FoundBefore:
         """What searches by this bar found since this was made."""
         if self._found_before.bar != bar:
+            self._give_up_choosing()
             self._found_before, self.together = FoundBefore(len(self), bar), Together(len(self))
         return self._found_before
 
@@ -183,6 +189,28 @@ class WholeIndex:
             contents=[name.decode() for name in self.contents(places)], phashes=self.phashes[places],
             vectors=self.vectors(index, places) if index.dimensions else None, captured=self.captured[places], ids=self.ids[places],
         )  # fmt: skip
+
+    def choose(self, choosing: Choosing) -> None:
+        """Begin with this, or go on with it. Raises StillChoosing before its end."""
+        chosen = choosing.go_on(np.inf if self._choose_at_once else SLICE)
+        self.choosing = choosing if chosen is None else None
+        if chosen is None:
+            raise StillChoosing
+        self.together, self._choose_at_once = chosen, False
+
+    def go_on_choosing(self, bar: float | None) -> None:
+        """With what the photos that are awaited need. Raises StillChoosing before its end."""
+        left = self.found_before(bar).left()  # of another bar none is left
+        if self.choosing is None:
+            return
+        if self.choosing.is_of(self.awaited, left):
+            self.choose(self.choosing)
+        else:
+            self._give_up_choosing()
+
+    def _give_up_choosing(self) -> None:
+        self._choose_at_once |= self.choosing is not None
+        self.choosing = None
 
     def await_(self, contents: Sequence[str]) -> None:
         """These are asked about, now and by the answers that follow."""

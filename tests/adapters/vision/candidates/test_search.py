@@ -699,6 +699,68 @@ def test_small_pictures_that_are_compared_from_either_side_in_its_turn_tell_the_
     assert len(told[0]) < 60 * 6
 
 
+def asked_until_some_are_answered(
+    index: PhotoIndex, left: list[str]
+) -> tuple[int, list[str], set[tuple[str, str]]]:
+    """How many answers were for none of them; and of the first other one what it leaves, and its pairs."""
+    none, wanted = 0, search.Search(fresh=left, among=None, bar=BAR)
+    while len((answer := search.propose(index, empty(index.path.parent), whole_or_cut, wanted)).left) == len(
+        left
+    ):
+        assert not answer.pairs and not answer.cut
+        none += 1
+        assert none < 1000
+    return none, answer.left, {(pair.a, pair.b) for pair in answer.pairs}
+
+
+@pytest.mark.parametrize(("slice_of", "least"), [(1, 10), (300, 5)])
+def test_what_is_chosen_for_a_whole_crowd_comes_in_slices_and_the_same_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slice_of: int, least: int
+) -> None:
+    """It took 27 seconds for 26,400 look-alikes, and people waited that long."""
+    index, names = crowd(tmp_path, 36)
+    for name, value in (
+        ("LOOKED_AT", 6),
+        ("_AT_THE_EDGE", 0),
+        ("BY_BOUND", 1),
+        ("_CROWDED", 7),
+        ("_READ", 1),
+    ):
+        limit(monkeypatch, name, value)
+    index.made(WholeIndex).found_before(None)
+    at_once = told_one_answer_after_another(index, names, whole_or_cut)
+    index.made(WholeIndex).found_before(None)
+    monkeypatch.setattr(whole_index, "SLICE", slice_of)
+    none, left, told = asked_until_some_are_answered(index, names)
+    assert none >= least
+    assert index.made(WholeIndex).choosing is None
+    while left:
+        none, left, more = asked_until_some_are_answered(index, left)
+        assert not none, "it is chosen once for all of them"
+        told |= more
+    assert told == at_once
+
+
+def test_a_choice_that_is_given_up_is_made_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New photos come every minute, perhaps: what is chosen in slices would never come to its end."""
+    index, names = crowd(tmp_path, 36)
+    for name, value in (("LOOKED_AT", 6), ("_AT_THE_EDGE", 0), ("BY_BOUND", 1), ("_CROWDED", 7)):
+        limit(monkeypatch, name, value)
+    monkeypatch.setattr(whole_index, "SLICE", 1)
+    wanted = search.Search(fresh=names, among=None, bar=BAR)
+    assert len(search.propose(index, empty(index.path.parent), whole_or_cut, wanted).left) == 36
+    assert index.made(WholeIndex).choosing is not None
+    none, left, _ = asked_until_some_are_answered(index, names[:30])
+    assert not none and len(left) < 30
+    while left:
+        none, left, _ = asked_until_some_are_answered(index, left)
+        assert not none
+    none, _, _ = asked_until_some_are_answered(index, names)
+    assert none > 5, "and the next one comes in slices again"
+
+
 @pytest.mark.parametrize(("name", "most"), [("_LAID", 5), ("_LAID", 20), ("MOST", 12), ("MOST", 30)])
 def test_an_answer_without_room_for_all_its_photos_loses_no_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
@@ -747,7 +809,7 @@ def test_the_work_for_a_photo_does_not_grow_with_its_family(
         products.clear()
         told_one_answer_after_another(index, names, never_alike)
         each.append(sum(cut_out) / count)
-        assert sum(products) <= count * (count + 6) / 2
+        assert sum(products) <= count * (count + 12) / 2
     assert 0 < each[1] <= 6
     assert each[1] <= 1.1 * each[0]
 
