@@ -135,7 +135,7 @@ class VisionWorker(Vision):
     ) -> Iterator[Proposal]:
         """See `Vision.propose`. Across the whole index (`among` is None) the model's bar for distant photos
         holds."""
-        within, waiting = None if among is None else list(among), list(fresh)
+        within, waiting, answered = None if among is None else list(among), list(fresh), list[str]()
         while waiting:
             pairs, end = self._search(
                 messages.Propose(
@@ -145,11 +145,13 @@ class VisionWorker(Vision):
                     bar=bar,
                     spared=spared,
                     sizes=list(sizes),
+                    answered=answered if within is None else [],
                 )
             )
             left = set(end.left)
-            yield Proposal(fresh=[c for c in waiting if c not in left], pairs=pairs, cut=end.cut)
-            waiting = end.left
+            done = [c for c in waiting if c not in left]
+            yield Proposal(fresh=done, pairs=pairs, cut=end.cut)
+            waiting, answered = end.left, answered + done
 
     def candidates(
         self,

@@ -85,6 +85,7 @@ class Propose(Message, frozen=True):
     spared: float | None = None
     after: str | None = None
     sizes: list[int] = []
+    answered: list[str] = []
 
 
 class Copy(Message, frozen=True):

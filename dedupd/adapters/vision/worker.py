@@ -301,7 +301,7 @@ class WorkerService:
             bar = min(bar, request.min_cosine)
         search = Search(
             fresh=request.fresh, among=request.among, bar=bar, spared=request.spared, after=request.after,
-            sizes=request.sizes,
+            sizes=request.sizes, answered=request.answered,
         )  # fmt: skip
         found = propose(self.index, self.insides, self.smalls.of, search)
         for start in range(0, len(found.pairs), _CANDIDATES_AT_ONCE):

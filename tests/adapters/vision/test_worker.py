@@ -17,7 +17,7 @@ from blake3 import blake3
 from PIL import Image
 
 import dedupd
-from dedupd.adapters.vision import extras
+from dedupd.adapters.vision import extras, messages
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.embedders.lite0 import LITE0
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
@@ -470,3 +470,21 @@ def test_a_picture_that_kills_the_worker_ends_among_the_refused_and_its_chunk_is
     assert refused.reason == "crashed (SIGSEGV) on it twice"
     assert (tmp_path / "rows/chunks" / record.file).stat().st_size == record.size
     assert not (tmp_path / "cache/no-index").exists()
+
+
+def test_who_asks_on_tells_of_which_photos_the_answers_before_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may have ended in between, and the next one does not know."""
+    vision, asked = VisionWorker(tmp_path / "index", tmp_path / "cache", "hashes"), list[messages.Propose]()
+
+    def answers(request: messages.Propose) -> list[messages.Reply]:
+        asked.append(request)
+        return [messages.Searched(left=request.fresh[1:], cut=[])]
+
+    monkeypatch.setattr(vision, "_ask", answers)
+    assert [part.fresh for part in vision.propose(["a", "b", "c"], None)] == [["a"], ["b"], ["c"]]
+    assert [request.answered for request in asked] == [[], ["a"], ["a", "b"]]
+    asked.clear()
+    assert len(list(vision.propose(["a", "b"], ["a", "b", "c"]))) == 2
+    assert [request.answered for request in asked] == [[], []]

@@ -370,15 +370,15 @@ def _choose_together(
     these, the first, they are chosen: the others wait for their turn, because nobody knows yet who looks at them."""
     if (before := whole.together.held(mine))[0]:
         return len(mine) if before.all() else int(before.argmin())
-    awaited = whole.awaited[np.isnan(whole.captured[whole.awaited])]
-    if whole.together.owes(awaited):  # what is known of those would be lost
+    photos = whole.chosen_for
+    if whole.together.owes(photos):  # what is known of those would be lost
         return 0
-    awaited = awaited[: min(MOST, PRODUCTS // len(whole))]
-    if len(awaited) <= len(mine) or not np.isin(mine, awaited).all():
+    chosen = photos[: min(MOST, PRODUCTS // len(whole))]
+    if len(chosen) <= len(mine) or not np.isin(mine, chosen).all():
         return 0
-    together, steps = Together(len(whole)), _nearest_of_each_other(index, whole, awaited, bar, theirs)
-    together.begin(awaited, LOOKED_AT + _AT_THE_EDGE, LOOKED_AT)
-    whole.choose(Choosing(together, whole.awaited, whole.found_before(bar).left(), steps))
+    together, steps = Together(len(whole)), _nearest_of_each_other(index, whole, chosen, bar, theirs)
+    together.begin(chosen, LOOKED_AT + _AT_THE_EDGE, LOOKED_AT)
+    whole.choose(Choosing(together, photos, whole.found_before(bar).left(), steps))
     return len(mine) if whole.together.held(mine).all() else 0
 
 

@@ -56,6 +56,8 @@ class Search:
     """
     after: str | None = None
     """When given ('' at first): all pairs, however many, with the contents after this one, in their order."""
+    answered: Sequence[str] = ()
+    """Those of the photos asked about that earlier answers were for, perhaps by a worker that is gone."""
     sizes: Sequence[int] = ()
     """Of how many contents each month has that stands in `among`, one after another; (): it is one month."""
 

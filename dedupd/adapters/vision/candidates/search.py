@@ -91,7 +91,7 @@ def _first_rows(index: PhotoIndex, search: Search) -> PhotoRows:
     """The rows of as many of the fresh contents, the first by name, as are answered for at a time. Who will be is noted."""
     whole, names = index.made(WholeIndex), sorted(search.fresh)
     if search.after is None:
-        whole.await_(names)
+        whole.await_(names, search.answered)
         whole.go_on_choosing(search.bar)
     return whole.rows(index, names[:_ANSWERED] if search.after is None else names)
 

@@ -101,7 +101,9 @@ class WholeIndex:
         """What is not chosen to its end."""
         self._choose_at_once = False
         """One was given up before its end: the next is made at once, so that it ends whatever comes in between."""
-        self.awaited = np.empty(0, np.intp)
+        self._told = np.zeros(len(self.ids), bool)
+        """The rows that were answered for since this was made."""
+        self.awaited = self.answered = np.empty(0, np.intp)
         """Places of the photos that are asked about, now and by the answers that follow."""
         del packed
         if len(self) >= _MANY_ROWS:
@@ -152,7 +154,8 @@ class WholeIndex:
         self._times = np.insert(self._times, at, clocks[by_clock])
         self._found_before, self.together = FoundBefore(len(self), None), Together(len(self))
         self._give_up_choosing()
-        self.awaited = np.empty(0, np.intp)
+        self._told = np.append(self._told, np.zeros(more, bool))
+        self.awaited = self.answered = np.empty(0, np.intp)
         return True
 
     def __len__(self) -> int:
@@ -197,13 +200,15 @@ class WholeIndex:
         if chosen is None:
             raise StillChoosing
         self.together, self._choose_at_once = chosen, False
+        chosen.answer(self.answered)
+        chosen.tell(self.answered)
 
     def go_on_choosing(self, bar: float | None) -> None:
         """With what the photos that are awaited need. Raises StillChoosing before its end."""
         left = self.found_before(bar).left()  # of another bar none is left
         if self.choosing is None:
             return
-        if self.choosing.is_of(self.awaited, left):
+        if self.choosing.is_of(self.chosen_for, left):
             self.choose(self.choosing)
         else:
             self._give_up_choosing()
@@ -212,13 +217,23 @@ class WholeIndex:
         self._choose_at_once |= self.choosing is not None
         self.choosing = None
 
-    def await_(self, contents: Sequence[str]) -> None:
-        """These are asked about, now and by the answers that follow."""
-        self.awaited = self._held(contents)
+    def await_(self, contents: Sequence[str], answered: Sequence[str] = ()) -> None:
+        """These are asked about, now and by the answers that follow; `answered`: by those before, with the same photos."""
+        self.awaited, self.answered = self._held(contents), self._held(answered)
+        self.answered = self.answered[~self._told[self.answered]]
+
+    @property
+    def chosen_for(self) -> Places:
+        """Places of the photos whose nearest are chosen at once: those without a clock that are awaited, and then those that
+        were answered for by a worker before this one, which left some of their pairs to others."""
+        both = np.concatenate((self.awaited, self.answered))
+        return both[np.isnan(self.captured[both])]
 
     def told(self, contents: Sequence[str]) -> None:
         """All that is to be told of these was."""
-        if self.together.tell(self._held(contents)):
+        places = self._held(contents)
+        self._told[places] = True
+        if self.together.tell(places):
             self.together = Together(len(self))
 
     def _held(self, contents: Sequence[str]) -> Places:

@@ -761,6 +761,33 @@ def test_a_choice_that_is_given_up_is_made_again_at_once(
     assert none > 5, "and the next one comes in slices again"
 
 
+@pytest.mark.parametrize("slice_of", [1, 1 << 25])
+def test_a_worker_that_ends_between_two_answers_leaves_no_pair_to_idle_hours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slice_of: int
+) -> None:
+    """What it had answered for is told to the next one, which sees to the other side of their pairs."""
+    index, names = crowd(tmp_path, 60, 1)
+    for name, value in (("LOOKED_AT", 6), ("_AT_THE_EDGE", 2), ("BY_BOUND", 1), ("_CROWDED", 7)):
+        limit(monkeypatch, name, value)
+    monkeypatch.setattr(whole_index, "SLICE", slice_of)
+
+    def told(ends: set[int], *, knows: bool) -> set[tuple[str, str]]:
+        eyes, left, done, found = index, list(names), list[str](), set[tuple[str, str]]()
+        while left:
+            if len(left) in ends:
+                ends = ends - {len(left)}
+                eyes = PhotoIndex(tmp_path / "60", "m", "1", lambda: DIMENSIONS)
+            wanted = search.Search(fresh=left, among=None, bar=BAR, answered=done if knows else ())
+            answer = search.propose(eyes, empty(index.path.parent), whole_or_cut, wanted)
+            done += sorted({*left} - {*answer.left})
+            left, found = answer.left, found | {(pair.a, pair.b) for pair in answer.pairs}
+        return found
+
+    whole = told(set(), knows=True)
+    assert told({60 - 14, 60 - 35, 4}, knows=True) == whole
+    assert told({60 - 14, 60 - 35, 4}, knows=False) < whole
+
+
 @pytest.mark.parametrize(("name", "most"), [("_LAID", 5), ("_LAID", 20), ("MOST", 12), ("MOST", 30)])
 def test_an_answer_without_room_for_all_its_photos_loses_no_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
