@@ -10,12 +10,15 @@ a library, except to describe it.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ALL = "all"
 NOT_MEASURED = "not measured on a card"
+_PATIENCE_SECONDS = 20.0
 _allowed: dict[str, Any] = {"gpus": ALL, "memory": 0.9}
 _HALF, _BRAIN = (7, 0), (8, 0)
 """Compute capabilities from which CUDA cards compute float16 and bfloat16 at full speed; older cards emulate
@@ -37,14 +40,27 @@ def devices(torch: Any) -> list[str]:
     """What torch may compute on: each allowed card, or Apple's, or the processor."""
     if _allowed["gpus"] != "0":
         if torch.cuda.is_available():
-            found = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-            for device in found:
-                torch.cuda.set_per_process_memory_fraction(float(_allowed["memory"]), device)
-            if found:
+            every = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+            limit = torch.cuda.set_per_process_memory_fraction
+            if found := [each for each in every if _takes_no_more(each, limit, each)]:
                 return found
-        if torch.backends.mps.is_available():
+        if torch.backends.mps.is_available() and _takes_no_more(
+            "mps", torch.mps.set_per_process_memory_fraction
+        ):
             return ["mps"]
     return ["cpu"]
+
+
+def _takes_no_more(device: str, limit: Callable[..., None], *of: str) -> bool:
+    """Allow this process its share of a card's memory: the first thing that is asked of it. False when it is of no use."""
+    try:
+        limit(float(_allowed["memory"]), *of)
+    except Exception as error:  # noqa: BLE001
+        # Whatever a driver raises: one that is broken, or another program's alone, keeps nobody from the others.
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        print(f"{device} is not used ({said})", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 def memory_left(torch: Any, device: str) -> int:
@@ -94,6 +110,8 @@ def onnx_providers(onnxruntime: Any) -> list[tuple[str, dict[str, str]]]:
     if "CUDAExecutionProvider" in offered:
         # Without TF32: its ten bits of mantissa would give other vectors than the processor.
         usual = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+        if cards := _memory_of_nvidia():
+            usual["gpu_mem_limit"] = str(int(min(cards) * _allowed["memory"]))
         return [
             ("CUDAExecutionProvider", {"device_id": str(number), **usual})
             for number in range(_cards_of_nvidia())
@@ -109,6 +127,16 @@ def _cards_of_nvidia(folder: Path = Path("/dev")) -> int:
     there = there or int((folder / "dxg").exists())  # Linux within Windows
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return there if visible is None else min(there, sum(bool(part) for part in visible.split(",")))
+
+
+def _memory_of_nvidia() -> list[int]:
+    """Bytes of each card, by the driver's own program: ONNX Runtime tells none. Empty where it is not known."""
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True)
+        return [int(line) << 20 for line in done.stdout.split()]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
 
 
 def told() -> str:

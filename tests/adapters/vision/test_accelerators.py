@@ -26,6 +26,9 @@ class Cards:
             is_available=lambda: cuda, device_count=lambda: 2,
             set_per_process_memory_fraction=lambda share, device: self.limits.append((share, device)),
         )  # fmt: skip
+        self.mps = SimpleNamespace(
+            set_per_process_memory_fraction=lambda share: self.limits.append((share, "mps"))
+        )
         self.backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: mps))
 
 
@@ -54,8 +57,47 @@ def test_no_more_cards_and_no_more_of_their_memory_than_allowed(
 ) -> None:
     accelerators.allow(gpus, fraction)
     assert accelerators.devices(torch) == devices
-    assert torch.limits == ([(fraction, device) for device in BOTH] if devices == BOTH else [])
+    assert torch.limits == [(fraction, device) for device in devices if device != "cpu"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+
+
+@pytest.mark.parametrize(
+    ("broken", "devices"),
+    [({"cuda:0"}, ["cuda:1"]), ({"cuda:0", "cuda:1"}, ["mps"]), ({*BOTH, "mps"}, ["cpu"])],
+)
+def test_a_card_of_which_nothing_can_be_had_keeps_nobody_from_the_others(
+    capsys: pytest.CaptureFixture[str], broken: set[str], devices: list[str]
+) -> None:
+    torch = Cards(mps=True)
+
+    def limit(share: float, device: str = "mps") -> None:
+        if device in broken:
+            raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nand much more")
+
+    torch.cuda.set_per_process_memory_fraction = torch.mps.set_per_process_memory_fraction = limit
+    assert accelerators.devices(torch) == devices
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"{each} is not used (CUDA error: all CUDA-capable devices are busy or unavailable)"
+        for each in sorted(broken)
+    ]
+
+
+def test_onnx_runtime_takes_no_more_of_the_smallest_card_than_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accelerators, "_cards_of_nvidia", lambda: 2)
+    runtime: Any = SimpleNamespace(get_available_providers=lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    accelerators.allow("all", 0.5)
+    assert all("gpu_mem_limit" not in options for _, options in accelerators.onnx_providers(runtime))
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 81559\necho 24576\n")
+    program.chmod(0o755)
+    limits = [options["gpu_mem_limit"] for _, options in accelerators.onnx_providers(runtime)]
+    assert limits == [str(12 << 30)] * 2
+    program.write_text("#!/bin/sh\necho no devices were found\n")
+    assert all("gpu_mem_limit" not in options for _, options in accelerators.onnx_providers(runtime))
 
 
 def test_the_first_cards_where_none_were_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

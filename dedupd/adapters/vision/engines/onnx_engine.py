@@ -70,7 +70,7 @@ class OnnxCards:
             if session is None:
                 break
             try:
-                found = session.run(None, {"pictures": batch})[0]
+                found = self._in_parts(session, batch)
             except Exception as error:  # noqa: BLE001
                 # Whatever a driver raises: this card's work goes to the others.
                 self._lose(error)
@@ -78,6 +78,21 @@ class OnnxCards:
                 self._idle.put(session)
                 return found
         return self._here(batch)
+
+    def _in_parts(self, session: Any, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """A batch that does not fit into its memory is halved, and later ones too. Raises whatever a driver raises, also when not
+        even one picture fits."""
+        found, done = list[NDArray[np.float32]](), 0
+        while done < len(batch):
+            part = batch[done : done + self.batch]
+            try:
+                found.append(session.run(None, {"pictures": part})[0])
+                done += len(part)
+            except Exception as error:
+                if len(part) == 1 or not _out_of_memory(error):
+                    raise
+                self.batch = min(self.batch, max(1, len(part) // 2))
+        return np.concatenate(found)
 
     def _lose(self, error: Exception) -> None:
         with self._losing:
@@ -118,6 +133,12 @@ def _tried(
         why = _first(error)
     _say(f"ONNX Runtime's {name} is not used ({why}): the processor sees")
     return None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """ONNX Runtime has no kind of its own for it."""
+    said = str(error).lower()
+    return any(words in said for words in ("out of memory", "failed to allocate", "alloc_failed"))
 
 
 def _least_cosine(ones: NDArray[np.float32], others: NDArray[np.float32]) -> float:

@@ -119,7 +119,8 @@ class TorchEmbedder:
                 _raise_memory_limit(None)
             try:
                 found.append(self._tried(device, black))
-            except RuntimeError as error:
+            except Exception as error:  # noqa: BLE001
+                # Whatever a driver raises: the others are tried, and the processor is there.
                 _say(f"{device} is not used ({_first_line(error)})")
         return found
 
@@ -183,8 +184,8 @@ class _TorchEngine:
                 if len(part) == 1 or not _out_of_memory(self._torch, error):
                     raise
             self.most = len(part) // 2
-            if self.device.startswith("cuda"):
-                self._torch.cuda.empty_cache()
+            if self.device != "cpu":
+                getattr(self._torch, self.device.partition(":")[0]).empty_cache()
         return np.concatenate(rows)
 
     def _encode(self, batch: NDArray[np.float32]) -> Vectors:

@@ -102,6 +102,50 @@ def test_a_provider_that_sees_otherwise_is_not_used(
     assert "it gives other vectors" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA failure 2: out of memory",
+        "Failed to allocate memory for requested buffer",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_what_does_not_fit_is_halved_and_so_are_later_ones(
+    cards: Callable[[Runtime], OnnxCards], capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    runtime = Runtime("CUDAExecutionProvider")
+    made, sizes = cards(runtime), list[int]()
+
+    def sees(where: str, batch: np.ndarray) -> np.ndarray:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise RuntimeError(words)
+        return seen(batch)
+
+    runtime.sees = sees
+    assert np.array_equal(made.run(PICTURES), seen(PICTURES))
+    assert sizes == [5, 2, 2, 1] and made.batch == 2
+    sizes.clear()
+    made.run(PICTURES)
+    assert sizes == [2, 2, 1] and not capsys.readouterr().err
+
+
+def test_a_picture_that_fits_on_no_card_is_seen_by_the_processor(
+    cards: Callable[[Runtime], OnnxCards], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime("CUDAExecutionProvider")
+    made = cards(runtime)
+
+    def sees(where: str, batch: np.ndarray) -> np.ndarray:
+        if where == "CUDA0":
+            raise RuntimeError("out of memory")
+        return seen(batch)
+
+    runtime.sees = sees
+    assert np.array_equal(made.run(PICTURES), seen(PICTURES))
+    assert "its work goes to the processor" in capsys.readouterr().err
+
+
 def test_a_card_that_fails_later_gives_its_work_to_the_others_and_the_last_to_the_processor(
     cards: Callable[[Runtime], OnnxCards], capsys: pytest.CaptureFixture[str]
 ) -> None:
