@@ -23,7 +23,7 @@ from dedupd.pipeline.ingest import BATCH, ingest_files
 from dedupd.pipeline.make_lessons import typed
 from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision
+from dedupd.ports import Clock, Progress, Proof, ProofRequest, Proposal, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -40,6 +40,8 @@ AT_ONCE = 512
 pairs of each photo."""
 ASKED = 4 * FRESH
 """The same of the whole library. Not all are answered for at a time, but the nearest of look-alikes are chosen for all at once."""
+UNMEASURED = 1000
+"""Pairs that could not be measured of which is told, at most."""
 SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
 TOGETHER, TOGETHER_PAIRS = 128, 4_000_000
@@ -75,6 +77,8 @@ class Comparison:
         self._opens: Opens = _any_file
         self._set_aside: dict[tuple[str, str], float] = {}
         """(Content, place) of what is left to compare and could not be read -> when it is tried again."""
+        self._unmeasured: dict[tuple[str, str], str] = {}
+        """Pairs that could not be measured the last time -> which files they are, and why."""
         self._family: _Family | None = None
         """Whose comparison with all of its family was begun."""
 
@@ -498,10 +502,31 @@ class Comparison:
                 told(done / len(pairs))
                 if proof.measures is None:
                     unproven |= {proof.a, proof.b}
+                    self._note_unmeasured(proof, paths)
                 else:
+                    self._unmeasured.pop((proof.a, proof.b), None)
                     measured.append(_measured(chunk[proof.a, proof.b], proof.measures, self._model))
             keep(measured)
         return unproven
+
+    def _note_unmeasured(self, proof: Proof, paths: Mapping[str, str]) -> None:
+        if len(self._unmeasured) < UNMEASURED:
+            named = f"{paths[proof.a]} and {paths[proof.b]} ({proof.error or 'not told'})"
+            self._unmeasured[proof.a, proof.b] = named
+
+    def unmeasured(self) -> str:
+        """One sentence on pairs that could not be measured and whose photos are still there; '' without any."""
+        here = self._ledger.files.decoded_with_contents({c for pair in self._unmeasured for c in pair})
+        self._unmeasured = {
+            pair: named for pair, named in self._unmeasured.items() if all(here[c] for c in pair)
+        }
+        if not self._unmeasured:
+            return ""
+        first = next(iter(self._unmeasured.values()))
+        return (
+            f"{len(self._unmeasured)} pair(s) of photos could not be compared, first {first}: neither moves for the other, and "
+            "it is tried again later"
+        )
 
     def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> set[str]:
         """What is held or gone cannot be compared with what is new: it is compared when it comes back. Returns it."""

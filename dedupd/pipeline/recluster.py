@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 
+_UNMEASURED = "pairs that could not be measured"
+"""What they are called among the problems of the roots."""
+
+
 class Grouper:
     """Compares and groups the months of one library that changed."""
 
@@ -70,6 +74,14 @@ class Grouper:
         except VisionError:
             self._comparison.doubt_index()
             raise
+        finally:
+            self._tell_unmeasured()
+
+    def _tell_unmeasured(self) -> None:
+        """People are told of pairs that could not be measured, until they were."""
+        self._roots.problems.pop(_UNMEASURED, None)
+        if told := self._comparison.unmeasured():
+            self._roots.problems[_UNMEASURED] = told
 
     def _regroup(
         self, waiting: Sequence[MonthRow], online: Mapping[int, RootRow], on_progress: Progress, stop: Stop
@@ -106,6 +118,8 @@ class Grouper:
         except VisionError:
             self._comparison.doubt_index()
             raise
+        finally:
+            self._tell_unmeasured()
 
     def worked_off(self) -> dict[int, set[str]]:
         """Root id -> months of the photos that `compare_deferred` ended: until their logs are written, these tell of them."""

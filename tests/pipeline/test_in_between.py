@@ -156,9 +156,30 @@ def test_a_pair_that_could_not_be_read_is_compared_in_the_next_pass(
         patch.setattr(shelf.vision, "prove", unreadable)
         shelf.look()
     assert shelf.proposals() == {}
+    (told,) = shelf.library.roots.problems.values()
+    assert told.startswith("1 pair(s) of photos could not be compared, first ")
+    assert {"2024/06/a.jpg", "2024/06/b.jpg"} <= {word.rpartition("Pictures/")[2] for word in told.split()}
+    assert "(changed since it was looked at): neither moves for the other" in told
     shelf.add("2024/06/c.jpg", "town")
     shelf.look()
     assert shelf.proposals() == {"2024/06/b.jpg": "2024/06/a.jpg"}
+    assert not shelf.library.roots.problems, "it was measured since"
+
+
+def test_a_pair_that_could_not_be_read_is_told_of_no_more_once_a_photo_is_gone(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    shelf.vision.unreadable |= set(shelf.vision.index)
+    shelf.library.grouper.regroup()
+    assert len(shelf.library.roots.problems) == 1
+    shelf.path("2024/06/b.jpg").unlink()
+    for _ in range(2):
+        shelf.clock.advance(100)
+        shelf.look()
+    assert not shelf.library.roots.problems
 
 
 def test_what_the_index_lacked_is_compared_when_it_is_there(
