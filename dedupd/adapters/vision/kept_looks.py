@@ -12,6 +12,7 @@ import os
 import shutil
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ LEAST_FREE = 4 << 30
 """Bytes that stay free on the disk, where the ledger lies: with less, they go from each folder that is counted."""
 _QUALITY = 95
 """At 90 one of 1,070 labelled pairs measured otherwise than its files by more than the margins in `core/bars.py`."""
+_DRAFT_SECONDS = 3600.0
+"""A draft that is older is nobody's any more."""
 _NUMBER = struct.Struct("<I")
 _LARGEST_PROFILE = 1 << 14
 """Bytes: those of cameras have some hundreds."""
@@ -87,6 +90,17 @@ class KeptLooks:
     def __init__(self, index_dir: Path, recipe: str) -> None:
         self._folder = index_dir.absolute() / folder_name(LOOK, recipe)
         self._told = set[tuple[str, int | None]]()
+        try:
+            self._sweep(time.time() - _DRAFT_SECONDS)
+        except OSError as error:
+            self._tell("swept", error)
+
+    def _sweep(self, before: float) -> None:
+        """Remove drafts that a kill left before then: they would lie there until their folder is full."""
+        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
+            for draft in folder.glob(".*.tmp"):
+                if draft.lstat().st_mtime < before:
+                    draft.unlink(missing_ok=True)
 
     def of(self, content: str) -> Look | None:
         """None when there is none, or a damaged one."""

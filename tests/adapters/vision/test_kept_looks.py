@@ -444,3 +444,17 @@ def test_what_has_no_kept_picture_takes_little_memory_too(
         path = tmp_path / f"{number}.png"
         assert gallery.glance(os.fspath(path), content_of(path)) is None
     assert len(gallery._glances._pictures) <= 4
+
+
+def test_a_draft_that_a_kill_left_is_swept_at_the_next_start(kept: KeptLooks, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "grey").save(photo)
+    keep(kept, photo)
+    (look,) = files_in(kept._folder)
+    left, under_way = look.with_name(f".{look.name}.0011.tmp"), look.with_name(f".{look.name}.2233.tmp")
+    for draft in (left, under_way):
+        draft.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    os.utime(look, (0, 0))
+    KeptLooks(kept._folder.parent, RECIPE)
+    assert set(files_in(kept._folder)) == {look, under_way}
