@@ -79,7 +79,7 @@ def holding(file: BinaryIO, image: Image.Image) -> Holding:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         bits = round(8 * size / max(1, image.width * image.height), 3)
-        return replace(_holding(file, image), bits=bits)
+        return replace(_holding(file, image, min(size, LARGEST)), bits=bits)
     except Exception:  # noqa: BLE001
         # Pillow and struct raise many kinds of errors for a hostile container.
         return Holding(further=(_UNREADABLE,))
@@ -87,12 +87,13 @@ def holding(file: BinaryIO, image: Image.Image) -> Holding:
         file.seek(at)
 
 
-def _holding(file: BinaryIO, image: Image.Image) -> Holding:
-    """Reads no more of the file than its format needs: a scan of 300 MB says everything in its tags."""
+def _holding(file: BinaryIO, image: Image.Image, size: int) -> Holding:
+    """Reads no more of the file, which has `size` bytes, than its format needs: a scan of 300 MB says everything in its tags."""
+    # By its size: Python makes room for as much as is asked for.
     if isinstance(image, JpegImagePlugin.JpegImageFile):
-        return _jpeg(file.read(LARGEST))
+        return _jpeg(file.read(size))
     if image.format in {"HEIF", "AVIF"}:
-        return _heif(file.read(LARGEST))
+        return _heif(file.read(size))
     if image.format == "TIFF":
         return _tiff(image)
     head = file.read(_HEAD)

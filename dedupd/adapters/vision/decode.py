@@ -256,8 +256,13 @@ def _orientation(exif: Image.Exif) -> int:
 def area_resize(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Scale down so that the long side is at most `side` px; never up."""
     height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
+    size = fitting(width, height, side)
+    if size == (width, height):
         return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def fitting(width: int, height: int, side: int) -> tuple[int, int]:
+    """A picture's size when it is scaled down so that its long side is at most `side` px; never up."""
+    scale = min(1.0, side / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))

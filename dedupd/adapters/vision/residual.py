@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -39,8 +39,11 @@ _LOW_SIGMA = 2.0
 _PART = 64
 _STEP = 2
 """The low-passed planes hold nothing finer than every second pixel."""
-_SOME, _FEW = 5, 3
-"""One in so many pixels of the low-passed planes makes the tone maps, and the maps of colours."""
+_SOME, _SOME_OF_MANY, _FEW = 5, 23, 3
+"""One in so many pixels of the low-passed planes makes the tone maps (where they are many, one in a prime number, so that
+they stand in no columns), and the maps of colours."""
+_MANY = 100_000
+"""Pixels: of as many the tones are known well enough by fewer than one in five."""
 _QUANTILES = np.linspace(0, 1, 33)
 _STROKE, _EVEN = 16, 12
 """Grey levels: how much a stroke must stand out, and how much its ground may vary."""
@@ -57,6 +60,8 @@ many grey levels: elsewhere texture hides steps, from the eye too."""
 _FEWEST = 2000
 """Pixels, at least."""
 _RIM = np.ones((7, 7), np.uint8)
+LARGE = 1000
+"""px of the long side from which on fine structure is compared, and corners are found, at every second pixel."""
 _GREYISH = 2.0
 """Chroma of its own below this comes from rounding and compression."""
 
@@ -86,6 +91,7 @@ class Local:
     unlike: float
     """Share of the overlap where it is below 0.5."""
     correlation: Plane
+    """Of every second pixel where the pictures are large."""
     inner: Mask
     """The overlap without its rim, where the correlation is meaningful."""
 
@@ -122,20 +128,47 @@ class Tones:
 class View:
     """One picture in the frame of a comparison, with what several comparisons of it share."""
 
-    def __init__(self, rgb: Pixels, grey: Pixels) -> None:
-        self.rgb, self.grey = rgb, grey
+    def __init__(self, rgb: Pixels, grey: Pixels, brought: Callable[[Pixels], Pixels] | None = None) -> None:
+        """`brought`: what brings the picture into that frame, where it does not lie there as it is. Its colours are brought
+        when they are asked for, which most comparisons never do."""
+        self._rgb, self._brought = rgb, brought
+        self.grey = grey if brought is None else brought(grey)
+
+    @cached_property
+    def rgb(self) -> Pixels:
+        return self._rgb if self._brought is None else self._brought(self._rgb)
+
+    @cached_property
+    def green(self) -> Pixels:
+        """Of every second pixel."""
+        green = self._rgb[..., 1]
+        if self._brought is not None:
+            green = self._brought(np.ascontiguousarray(green))
+        return np.ascontiguousarray(green[::_STEP, ::_STEP])
 
     @cached_property
     def level(self) -> Plane:
         return self.grey.astype(np.float32)
 
     @cached_property
+    def halved(self) -> Plane:
+        return _halved(self.level)
+
+    @cached_property
+    def _halved_rgb(self) -> Pixels:
+        return _halved(self.rgb)
+
+    def pixels(self, *, halved: bool) -> Pixels:
+        """(H, W, 3) RGB, of all pixels or halved."""
+        return self._halved_rgb if halved else self.rgb
+
+    @cached_property
     def low(self) -> Plane:
-        return _low(self.level)
+        return _low_of_halved(self.halved)
 
     @cached_property
     def colours(self) -> Plane:
-        return _low(self.rgb)
+        return _low_of_halved(self._halved_rgb)
 
     @cached_property
     def bands(self) -> tuple[Plane, Plane]:
@@ -218,11 +251,16 @@ class Residual:
         if best.mean < 2 and self.quick_local.lowest < 0.2:
             return best
         a, b = self.view_a, self.view_b
-        for way in (_Curves(self, a, b), _Curves(self, b, a), _Colours(self, a, b), _Colours(self, b, a)):
-            best = min(best, self._until_it_agrees(way.rest), key=_size)
-            if best.worst <= 4:
+        ways = _Curves(self, a, b), _Curves(self, b, a), _Colours(self, a, b), _Colours(self, b, a)
+        # Tried on halved pictures, which say as much of colours: only the best map is made of all pixels.
+        chosen, least = None, _size(best)
+        for way in ways:
+            size = _size(self._until_it_agrees(partial(way.rest, halved=True)))
+            if size < least:
+                chosen, least = way, size
+            if least[0] <= 4:
                 break
-        return best
+        return best if chosen is None else min(best, self._until_it_agrees(chosen.rest), key=_size)
 
     @cached_property
     def bands(self) -> tuple[float, float, float]:
@@ -247,14 +285,14 @@ class Residual:
         correlation = self._correlation(rest, floor, box)
         if places.size < _FEWEST_INNER:
             return Local(0.0, 1.0, correlation, inner)
-        found = places.of(correlation)
-        rank = min(spared, found.size // 1000)
+        found = self._compared.of(correlation)
+        rank = min(spared // self._every**2, found.size // 1000)
         unlike = int(np.count_nonzero(found < _UNLIKE)) / found.size
         return Local(_lowest(found, rank), unlike, correlation, inner)
 
     def _correlation(self, rest: Rest, floor: float, box: int) -> Plane:
         if self._inner[1].size < _FEWEST_INNER:
-            return np.zeros_like(rest.planes[0])
+            return np.zeros_like(rest.planes[0])[:: self._every, :: self._every]
         both, of_x, of_y = self._moments(rest, box)
         noise = floor * floor
         each = of_x + noise
@@ -272,12 +310,32 @@ class Residual:
         of_x, of_y = ((self._inner[1].of(plane) ** 2).mean() + 1e-3 for plane in (x, y))
         gain = float(np.sqrt(of_y / of_x))
         x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
-        x_y, x_x, y_y = (
-            cv2.blur(cv2.multiply(one, two), (box, box)) for one, two in ((x, y), (x, x), (y, y))
-        )
+        x_y, x_x, y_y = (self._around(cv2.multiply(one, two), box) for one, two in ((x, y), (x, x), (y, y)))
         # With the rest itself: as long as it is kept, no other has its id.
         self._known_moments[id(rest), box] = rest, (x_y, x_x, y_y)
         return x_y, x_x, y_y
+
+    @cached_property
+    def _every(self) -> int:
+        """One in so many pixels, in both directions, at which fine structure is compared."""
+        return _STEP if max(self.mask.shape) > LARGE else 1
+
+    def _around(self, plane: Plane, box: int) -> Plane:
+        """Means in boxes of an odd number of px."""
+        if self._every == 1:
+            return cv2.blur(plane, (box, box))
+        taps = _box_of_halves(box)
+        return cv2.sepFilter2D(_halved(plane), cv2.CV_32F, taps, taps)
+
+    def _at_each(self, correlation: Plane) -> Plane:
+        """A correlation at every pixel."""
+        return _doubled(correlation, self.mask.shape) if self._every == _STEP else correlation
+
+    @cached_property
+    def _compared(self) -> Masked:
+        """The overlap without its rim, at these pixels."""
+        inner, places = self._inner
+        return Masked(np.ascontiguousarray(inner[::_STEP, ::_STEP])) if self._every == _STEP else places
 
     @cached_property
     def _inner(self) -> tuple[Mask, Masked]:
@@ -291,18 +349,22 @@ class Residual:
         return self.local(self.quick)
 
     def _grey_curve(self, trusted: Masked) -> Rest:
-        a, b = self.view_a, self.view_b
-        table, tone = _curve(_levels(trusted.of(a.low, _SOME)), _levels(trusted.of(b.low, _SOME)))
+        a, b, some = self.view_a, self.view_b, _some(trusted)
+        table, tone = _curve(_levels(trusted.of(a.low, some)), _levels(trusted.of(b.low, some)))
         return self.rest_of(cv2.LUT(a.grey, table), b, trusted, tone)
 
     def rest_of(self, mapped: Plane, target: View, trusted: Masked, tone: float) -> Rest:
-        """The rest between `mapped`, which is changed outside of the overlap, and the grey levels of
+        """The rest between `mapped`, whole or halved, which is changed outside of the overlap, and the grey levels of
         `target`."""
         outside, small_outside = self._outside
         # Filters reach beyond the overlap: nothing may differ there.
-        np.copyto(mapped, target.level, where=outside)
-        low = target.low
-        r = cv2.absdiff(_low(mapped), low)
+        if mapped.shape == self.mask.shape:
+            np.copyto(mapped, target.level, where=outside)
+            mapped_low = _low(mapped)
+        else:
+            np.copyto(mapped, target.halved, where=small_outside)
+            mapped_low = _low_of_halved(mapped)
+        r = cv2.absdiff(mapped_low, target.low)
         r *= NORMAL_STD / max(1.0, self._deviation(target, trusted))
         np.copyto(r, 0, where=small_outside)
         blocks = cv2.blur(r, (self.box, self.box))
@@ -325,7 +387,7 @@ class Residual:
         directions."""
         if trusted is self.trusted and view in self._channels:
             return self._channels[view]
-        colours = trusted.of(view.colours, _SOME)
+        colours = trusted.of(view.colours, _some(trusted))
         found = [_levels(colours[:, channel]) for channel in range(3)]
         if trusted is self.trusted:
             self._channels[view] = found
@@ -344,8 +406,9 @@ class Residual:
         squares = cv2.subtract(self.view_a.level, self.view_b.level)
         np.copyto(squares, 0, where=self._outside[0])
         cv2.multiply(squares, squares, squares)
-        blocks = cv2.blur(squares, (block, block))[:: block // 2, :: block // 2]
-        return float(np.sqrt(self._inside.of(squares).mean())), float(np.sqrt(max(0.0, blocks.max())))
+        mean = cv2.sumElems(squares)[0] / max(1, self._inside.size)
+        blocks = cv2.blur(_halved(squares), (block // 2, block // 2))[:: block // 4, :: block // 4]
+        return float(np.sqrt(mean)), float(np.sqrt(max(0.0, blocks.max())))
 
     def written(self) -> float:
         """Of the strokes in what differs at 1200 px, the share that stands on even ground, of the picture
@@ -355,7 +418,7 @@ class Residual:
         People and things that moved, labelled bursts: at most 0.43.
         """
         inner, _ = self._inner
-        unlike = (self._correlation(self.quick, floor=5.0, box=13) < _FAINTLY_UNLIKE) & inner
+        unlike = (self._at_each(self._correlation(self.quick, floor=5.0, box=13)) < _FAINTLY_UNLIKE) & inner
         differs = (cv2.dilate(unlike.astype(np.uint8), _square(9)) > 0) & inner
         if np.count_nonzero(differs) < _FEWEST_STROKES:
             return 0.0
@@ -420,15 +483,15 @@ class Residual:
         directions alike; with clipped shadows or highlights, or steps instead of a gradient, many levels of
         one match one level of the other. Measured in green, because luma mixes the channels and so fills
         their steps."""
-        a, b = (np.ascontiguousarray(rgb[::_STEP, ::_STEP, 1]) for rgb in (self.view_a.rgb, self.view_b.rgb))
+        a, b = self.view_a.green, self.view_b.green
         spread = np.minimum(_spread(a), _spread(b))
         inside = self.trusted.of(spread)
         if inside.size < _FEWEST:
             return Tones(), Tones()
-        rank = int(_EVENLY * inside.size)
-        even = Masked(self.small & (spread <= max(float(np.partition(inside, rank)[rank]), _GRAIN)))
+        some = np.sort(inside[:: _some(self.trusted)])
+        even = Masked(self.small & (spread <= max(float(some[int(_EVENLY * some.size)]), _GRAIN)))
         even_a, even_b = even.of(a), even.of(b)
-        std_a, std_b = (float(self.trusted.of(plane).std()) for plane in (a, b))
+        std_a, std_b = (float(self.trusted.of(plane, _FEW).std()) for plane in (a, b))
         x, y = even_a / max(0.2, std_a / NORMAL_STD), even_b / max(0.2, std_b / NORMAL_STD)
         (of_a, in_b), (of_b, in_a) = _told_apart(x, even_b), _told_apart(y, even_a)
         return Tones(max(0.0, of_a - of_b), in_b), Tones(max(0.0, of_b - of_a), in_a)
@@ -461,13 +524,16 @@ class Residual:
         changed = (cv2.absdiff(x, y) > _CHANGED) & local.inner
         if np.count_nonzero(changed) < _FEWEST_CHANGED:
             return {}
-        changed &= cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
+        every = self._every
+        drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale / every))
+        changed &= self._at_each(drawn) > 0
         count = int(np.count_nonzero(changed))  # a number of numpy would make numbers that no message takes
         if not _FEWEST_CHANGED <= count <= 0.05 * changed.size:
             return {}
         spots = changed.astype(np.uint8)
-        elsewhere = local.correlation[local.inner & (cv2.dilate(spots, _square(23 * scale)) == 0)]
-        if elsewhere.size < 5000:
+        far = local.inner & (cv2.dilate(spots, _square(23 * scale)) == 0)
+        elsewhere = local.correlation[far[::every, ::every]]
+        if elsewhere.size < 5000 // every**2:
             return {}
         height, width = changed.shape
         rows, columns = (np.quantile(at, (0.03, 0.97)) for at in np.nonzero(changed))
@@ -483,7 +549,7 @@ class Residual:
             "x1": float(columns[1]) / width,
             "y0": float(rows[0]) / height,
             "y1": float(rows[1]) / height,
-            "around": _lowest(elsewhere, 30),
+            "around": _lowest(elsewhere, 30 // every**2),
             "ground": min(_unevenness(plane, changed, scale) for plane in rest.planes),
             "ink": _ink(x, spots, 0.3 * float(np.abs(x - y)[changed].mean()), scale),
             "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
@@ -496,11 +562,11 @@ class _Curves:
     def __init__(self, residual: Residual, source: View, target: View) -> None:
         self._residual, self._source, self._target = residual, source, target
 
-    def rest(self, trusted: Masked) -> Rest:
+    def rest(self, trusted: Masked, *, halved: bool = False) -> Rest:
         x, z = (self._residual.channels(view, trusted) for view in (self._source, self._target))
         curves = [_curve(one, other) for one, other in zip(x, z, strict=True)]
         table = np.stack([curve[0] for curve in curves], -1)[:, None, :]
-        mapped = cv2.cvtColor(cv2.LUT(self._source.rgb, table), cv2.COLOR_RGB2GRAY)
+        mapped = cv2.cvtColor(cv2.LUT(self._source.pixels(halved=halved), table), cv2.COLOR_RGB2GRAY)
         return self._residual.rest_of(mapped, self._target, trusted, max(tone for _, tone in curves))
 
 
@@ -509,18 +575,14 @@ class _Colours:
 
     def __init__(self, residual: Residual, source: View, target: View) -> None:
         self._residual, self._source, self._target = residual, source, target
-        self._planes: tuple[list[Pixels], list[Plane]] | None = None
 
-    def rest(self, trusted: Masked) -> Rest:
-        sample = _terms(trusted.of(self._source.colours, _SOME))
-        ridge = np.eye(sample.shape[1], dtype=np.float32) * (1e-4 * len(sample))
-        low = trusted.of(self._target.low)[::_SOME]
-        weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ low)
-        if self._planes is None:
-            planes = [np.asarray(plane, np.uint8) for plane in cv2.split(self._source.rgb)]
-            shares: list[Plane] = [cv2.multiply(p, 1.0, scale=1 / 255, dtype=cv2.CV_32F) for p in planes]
-            self._planes = planes, shares
-        mapped = _mapped(*self._planes, weights)
+    def rest(self, trusted: Masked, *, halved: bool = False) -> Rest:
+        step = _some(trusted)
+        # In doubles: neighbouring cubes of colours are so much alike that in floats the rounding decides.
+        sample = _terms(trusted.of(self._source.colours, step).astype(np.float64))
+        ridge = np.eye(sample.shape[1]) * (1e-4 * len(sample))
+        weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ trusted.of(self._target.low, step))
+        mapped = _mapped(self._source.pixels(halved=halved), weights)
         return self._residual.rest_of(mapped, self._target, trusted, self._residual.quick.tone)
 
 
@@ -591,6 +653,11 @@ def _chroma(colours: Plane, luma: Plane) -> tuple[Plane, float]:
     return chroma - terms @ weights.astype(np.float32), float(np.sqrt(_squared(chroma).mean()))
 
 
+def _some(where: Masked) -> int:
+    """One in so many of these pixels makes a tone map."""
+    return _SOME if where.size < _MANY else _SOME_OF_MANY
+
+
 def _size(rest: Rest) -> tuple[float, float]:
     return (rest.worst, rest.mean)
 
@@ -637,9 +704,9 @@ def _terms(c: Plane) -> Plane:
     )
 
 
-def _mapped(planes: list[Pixels], shares: list[Plane], weights: Plane) -> Plane:
-    """`_terms` of all pixels times `weights`, 0-255. What depends on one channel only comes from a table.
-    `shares`: planes / 255."""
+def _mapped(rgb: Pixels, weights: Plane) -> Plane:
+    """`_terms` of all pixels times `weights`, 0-255. What depends on one channel only comes from a table."""
+    planes = cv2.split(rgb)
     level = np.arange(256, dtype=np.float32) / 255
     w0, wr, wg, wb, wrr, wgg, wbb, wrg, wgb, wrb, wrrr, wggg, wbbb = (float(w) for w in weights)
     tables = [
@@ -652,14 +719,47 @@ def _mapped(planes: list[Pixels], shares: list[Plane], weights: Plane) -> Plane:
     )
     for other in others:
         total += other
-    r, g, b = shares
+    r, g, b = (cv2.multiply(plane, 1.0, scale=1 / 255, dtype=cv2.CV_32F) for plane in planes)
     total += r * (wrg * g + wrb * b) + wgb * (g * b)
     return np.clip(total, 0, 255, out=total)
 
 
 def _low(plane: Plane | Pixels) -> Plane:
-    low = _blur(plane, _LOW_SIGMA)[::_STEP, ::_STEP]
-    return np.ascontiguousarray(low, dtype=np.float32)
+    """Blurred, and of every second pixel: halved first, which blurs by half a pixel and leaves a quarter of the work."""
+    return _low_of_halved(_halved(plane))
+
+
+def _low_of_halved(plane: Plane | Pixels) -> Plane:
+    return _blur(plane.astype(np.float32, copy=False), float(np.sqrt(_LOW_SIGMA**2 - 0.25)) / _STEP)
+
+
+def _halved(plane: Plane | Pixels) -> Plane | Pixels:
+    """The mean of each two by two pixels; at an odd rim, of the last ones twice."""
+    height, width = plane.shape[:2]
+    even = (
+        cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        if height % 2 or width % 2
+        else plane
+    )
+    return cv2.resize(even, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+
+
+def _box_of_halves(box: int) -> Plane:
+    """What weighs halved pixels as a box of an odd number of px weighs whole ones: of those at its ends only a part lies in
+    it, so much that the spread of both is the same, with that of halving itself."""
+    spread = ((box * box - 1) / 12 - 0.25) / _STEP**2
+    reach = (box - _STEP) // (2 * _STEP)
+    inner = np.arange(-reach, reach + 1)
+    ends = (spread * inner.size - (inner * inner).sum()) / (2 * ((reach + 1) ** 2 - spread))
+    taps = np.array([ends, *np.ones(inner.size), ends])
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def _doubled(plane: Plane, shape: tuple[int, ...]) -> Plane:
+    """A plane of `_halved` at its first size again."""
+    height, width = plane.shape
+    large = cv2.resize(plane, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+    return large[: shape[0], : shape[1]]
 
 
 def _structure(plane: Plane) -> Plane:
@@ -671,7 +771,12 @@ def _bands(plane: Plane) -> tuple[Plane, Plane]:
 
 
 def _band(plane: Plane, fine: float, coarse: float) -> Plane:
-    return np.asarray(_blur(plane, fine) - _blur(plane, coarse), np.float32)
+    return cv2.subtract(_blur(plane, fine), _wide_blur(plane, coarse) if coarse > 2 else _blur(plane, coarse))
+
+
+def _wide_blur(plane: Plane, sigma: float) -> Plane:
+    """The same as `_blur` for less than half the time: what halving and doubling blur themselves is one pixel together."""
+    return _doubled(_blur(_halved(plane), float(np.sqrt(sigma**2 - 1)) / _STEP), plane.shape)
 
 
 def _blur(plane: Plane | Pixels, sigma: float) -> Plane:

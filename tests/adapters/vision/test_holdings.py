@@ -67,6 +67,21 @@ def small(number: int = 5) -> Image.Image:
 # -- colour
 
 
+def test_of_a_file_no_more_is_asked_for_than_it_has(tmp_path: Path) -> None:
+    """Python makes room for as much as it is asked for, half a gigabyte of it."""
+    path = saved(tmp_path / "a.jpg", small())
+    asked: list[int] = []
+
+    class Told(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            asked.append(size or 0)
+            return super().read(size)
+
+    with Image.open(path) as image:
+        holding(Told(path.read_bytes()), image)
+    assert 0 < max(asked) <= path.stat().st_size
+
+
 def other_hues(image: Image.Image) -> Image.Image:
     hue, saturation, value = image.convert("HSV").split()
     return Image.merge("HSV", (hue.point(lambda x: (x + 90) % 256), saturation, value)).convert("RGB")

@@ -14,7 +14,7 @@ from blake3 import blake3
 from PIL import Image
 
 from dedupd.adapters.vision import align, proof, thumbnails
-from dedupd.adapters.vision.decode import Refused
+from dedupd.adapters.vision.decode import Refused, area_resize
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
 from tests.support.compare import compare
 from tests.support.pictures import picture
@@ -46,6 +46,20 @@ def test_what_may_move_is_measured_again_at_higher_resolution(tmp_path: Path) ->
     assert measures is not None
     assert measures.fine_worst is not None
     assert measures.fine_worst < 4
+
+
+@pytest.mark.parametrize("size", [(2000, 1500), (3000, 2250), (1600, 1203), (1200, 900), (640, 480)])
+def test_the_closer_look_has_the_mean_greys_of_areas(size: tuple[int, int], tmp_path: Path) -> None:
+    """Its colours are read between pixels; what is fine is measured in its greys, and a picture in any size is as sharp."""
+    pixels = np.asarray(picture(5, size))
+    Image.fromarray(pixels).save(tmp_path / "a.png", compress_level=1)
+    content = blake3((tmp_path / "a.png").read_bytes()).hexdigest()
+    seen = proof.PairPictures().picture(str(tmp_path / "a.png"), content, proof.FINE_SIDE)
+    wanted = align.grey_of(area_resize(pixels, proof.FINE_SIDE))
+    assert seen.grey.shape == seen.rgb.shape[:2] == wanted.shape
+    off = np.abs(seen.grey.astype(int) - wanted)
+    assert off.mean() < 0.5
+    assert size[0] == 3000 or off.max() <= 2
 
 
 def test_another_picture_gets_no_closer_look(tmp_path: Path) -> None:
