@@ -192,9 +192,11 @@ def _fine(pixels: Pixels, profile: bytes) -> tuple[Pixels, Pixels | None]:
     if size == pixels.shape[1::-1]:
         return pixels, None
     if differs_from_srgb(profile):
-        return area_resize(pixels, FINE_SIDE), None
-    colours = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return colours, area_resize(align.grey_of(pixels), FINE_SIDE)
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8), None
+    colours = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
+    # To that size and not by `area_resize`: of what was halved, the shorter side may come out one pixel longer.
+    grey = cv2.resize(align.grey_of(pixels), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(colours, np.uint8), np.asarray(grey, np.uint8)
 
 
 def _whole(path: str, content: str) -> Pixels:

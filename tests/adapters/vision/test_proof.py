@@ -48,6 +48,14 @@ def test_what_may_move_is_measured_again_at_higher_resolution(tmp_path: Path) ->
     assert measures.fine_worst < 4
 
 
+@pytest.mark.parametrize("size", [(3000, 1997), (1733, 2600), (4900, 1), (1, 3000)])
+def test_greys_and_colours_of_the_closer_look_have_one_size(size: tuple[int, int]) -> None:
+    """Of what is halved first the shorter side came out one pixel longer in greys: no pair of such a photo could be measured."""
+    colours, grey = proof._fine(np.zeros((size[1], size[0], 3), np.uint8), b"")
+    assert grey is not None
+    assert colours.shape[:2] == grey.shape == area_resize(np.zeros(size[::-1], np.uint8), proof.FINE_SIDE).shape
+
+
 @pytest.mark.parametrize("size", [(2000, 1500), (3000, 2250), (1600, 1203), (1200, 900), (640, 480)])
 def test_the_closer_look_has_the_mean_greys_of_areas(size: tuple[int, int], tmp_path: Path) -> None:
     """Its colours are read between pixels; what is fine is measured in its greys, and a picture in any size is as sharp."""
