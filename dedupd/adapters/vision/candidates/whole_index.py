@@ -195,9 +195,10 @@ class WholeIndex:
 
     def choose(self, choosing: Choosing) -> None:
         """Begin with this, or go on with it. Raises StillChoosing before its end."""
+        self.choosing = None  # one that could not read the index would seem to have come to its end
         chosen = choosing.go_on(np.inf if self._choose_at_once else SLICE)
-        self.choosing = choosing if chosen is None else None
         if chosen is None:
+            self.choosing = choosing
             raise StillChoosing
         self.together, self._choose_at_once = chosen, False
         chosen.answer(self.answered)

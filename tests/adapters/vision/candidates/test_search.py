@@ -41,6 +41,7 @@ from dedupd.adapters.vision.candidates.whole_index import WholeIndex
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate, Traits
+from dedupd.errors import VisionError
 
 DIMENSIONS = 256
 BAR = 0.8
@@ -759,6 +760,41 @@ def test_a_choice_that_is_given_up_is_made_again_at_once(
         assert not none
     none, _, _ = asked_until_some_are_answered(index, names)
     assert none > 5, "and the next one comes in slices again"
+
+
+@pytest.mark.parametrize("read", [2, 3])
+def test_a_choice_in_slices_that_could_not_read_the_index_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    """What was chosen until then would seem to be all: no pair of the others was told, and none was left for later."""
+    index, names = crowd(tmp_path, 36)
+    for name, value in (("LOOKED_AT", 6), ("_AT_THE_EDGE", 0), ("BY_BOUND", 1), ("_CROWDED", 7)):
+        limit(monkeypatch, name, value)
+    limit(monkeypatch, "_VECTORS_AT_ONCE", 7)
+    index.made(WholeIndex).found_before(None)
+    at_once = told_one_answer_after_another(index, names, whole_or_cut)
+    index.made(WholeIndex).found_before(None)
+    monkeypatch.setattr(whole_index, "SLICE", 1)
+    usual, reads = index.vectors_by_id, list[int]()
+
+    def broken(ids: NDArray[np.uint64]) -> Any:
+        reads.append(len(reads))
+        if len(reads) == read + 1:
+            raise VisionError("too many open files")
+        return usual(ids)
+
+    monkeypatch.setattr(index, "vectors_by_id", broken)
+    left, told = list(names), set[tuple[str, str]]()
+    failed = 0
+    while left:
+        try:
+            _, left, more = asked_until_some_are_answered(index, left)
+        except VisionError:
+            failed += 1
+            continue
+        told |= more
+    assert failed == 1
+    assert told == at_once
 
 
 @pytest.mark.parametrize("slice_of", [1, 1 << 25])
