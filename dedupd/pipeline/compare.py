@@ -511,7 +511,9 @@ class Comparison:
 
     def _note_unmeasured(self, proof: Proof, paths: Mapping[str, str]) -> None:
         if len(self._unmeasured) < UNMEASURED:
-            named = f"{paths[proof.a]} and {paths[proof.b]} ({proof.error or 'not told'})"
+            # An error of OpenCV has several lines.
+            why = " ".join(proof.error.split()) or "not told"
+            named = f"{paths[proof.a]} and {paths[proof.b]} ({why})"
             self._unmeasured[proof.a, proof.b] = named
 
     def unmeasured(self) -> str:
@@ -523,8 +525,10 @@ class Comparison:
         if not self._unmeasured:
             return ""
         first = next(iter(self._unmeasured.values()))
+        count = len(self._unmeasured)
+        more = "at least " if count >= UNMEASURED else ""
         return (
-            f"{len(self._unmeasured)} pair(s) of photos could not be compared, first {first}: neither moves for the other, and "
+            f"{more}{count} pair(s) of photos could not be compared, first {first}: neither moves for the other, and "
             "it is tried again later"
         )
 

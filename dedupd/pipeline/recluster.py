@@ -79,9 +79,10 @@ class Grouper:
 
     def _tell_unmeasured(self) -> None:
         """People are told of pairs that could not be measured, until they were."""
-        self._roots.problems.pop(_UNMEASURED, None)
         if told := self._comparison.unmeasured():
             self._roots.problems[_UNMEASURED] = told
+        else:
+            self._roots.problems.pop(_UNMEASURED, None)
 
     def _regroup(
         self, waiting: Sequence[MonthRow], online: Mapping[int, RootRow], on_progress: Progress, stop: Stop

@@ -166,6 +166,25 @@ def test_a_pair_that_could_not_be_read_is_compared_in_the_next_pass(
     assert not shelf.library.roots.problems, "it was measured since"
 
 
+def test_what_is_told_of_a_pair_is_one_line_and_says_when_there_are_more(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of OpenCV has three lines."""
+    for number in range(3):
+        shelf.pair(f"2024/06/{number}.jpg", f"2024/06/{number}-small.jpg", f"scene {number}")
+
+    def odd(requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        for request in requests:
+            yield Proof(a=request.a, b=request.b, measures=None, error="(OpenCV) error:\n> Overload\n>  failed ")
+
+    monkeypatch.setattr(shelf.vision, "prove", odd)
+    monkeypatch.setattr(compare, "UNMEASURED", 2)
+    shelf.look()
+    (told,) = shelf.library.roots.problems.values()
+    assert told.startswith("at least 2 pair(s) of photos could not be compared, first ")
+    assert "((OpenCV) error: > Overload > failed): neither moves" in told
+
+
 def test_a_pair_that_could_not_be_read_is_told_of_no_more_once_a_photo_is_gone(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
