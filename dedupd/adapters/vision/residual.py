@@ -34,7 +34,9 @@ _FEWEST_INNER = 500
 """Pixels: of fewer, nothing is known."""
 _FEWEST_CHANGED = 12
 """Pixels, at least."""
-_DRAWN = 0.9
+_DRAWN, _DRAWN_LARGE, _MAYBE_DRAWN = 0.9, 0.91, 0.95
+"""Correlation of structure below which something is drawn there; in a large picture, of which the band is made of halved
+planes; and the same at every second pixel, where it may be."""
 _LOW_SIGMA = 2.0
 _PART = 64
 _STEP = 2
@@ -94,6 +96,9 @@ class Local:
     """Of every second pixel where the pictures are large."""
     inner: Mask
     """The overlap without its rim, where the correlation is meaningful."""
+    floor: float
+    box: int
+    """How it was measured: see Residual.local."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,36 +289,54 @@ class Residual:
         inner, places = self._inner
         correlation = self._correlation(rest, floor, box)
         if places.size < _FEWEST_INNER:
-            return Local(0.0, 1.0, correlation, inner)
+            return Local(0.0, 1.0, correlation, inner, floor, box)
         found = self._compared.of(correlation)
         rank = min(spared // self._every**2, found.size // 1000)
         unlike = int(np.count_nonzero(found < _UNLIKE)) / found.size
-        return Local(_lowest(found, rank), unlike, correlation, inner)
+        return Local(_lowest(found, rank), unlike, correlation, inner, floor, box)
 
     def _correlation(self, rest: Rest, floor: float, box: int) -> Plane:
         if self._inner[1].size < _FEWEST_INNER:
             return np.zeros_like(rest.planes[0])[:: self._every, :: self._every]
-        both, of_x, of_y = self._moments(rest, box)
-        noise = floor * floor
-        each = of_x + noise
-        each *= of_y + noise
-        correlation = both + noise
-        correlation /= np.sqrt(each, out=each)
-        return correlation
+        return _correlated(self._moments(rest, box), floor)
 
     def _moments(self, rest: Rest, box: int) -> tuple[Plane, Plane, Plane]:
         """Means in boxes of `box` px of x * y, x * x and y * y, of the band that is compared place by place."""
         known = self._known_moments.get((id(rest), box))
         if known is not None:
             return known[1]
-        x, y = _structure(rest.planes[0]), rest.target.structure
-        of_x, of_y = ((self._inner[1].of(plane) ** 2).mean() + 1e-3 for plane in (x, y))
-        gain = float(np.sqrt(of_y / of_x))
-        x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
+        x, y = self._evened(rest)
         x_y, x_x, y_y = (self._around(cv2.multiply(one, two), box) for one, two in ((x, y), (x, x), (y, y)))
         # With the rest itself: as long as it is kept, no other has its id.
         self._known_moments[id(rest), box] = rest, (x_y, x_x, y_y)
         return x_y, x_x, y_y
+
+    def _evened(self, rest: Rest) -> tuple[Plane, Plane]:
+        """The band of both, the stronger one as strong as the other."""
+        x, y = _structure(rest.planes[0]), rest.target.structure
+        of_x, of_y = ((self._inner[1].of(plane) ** 2).mean() + 1e-3 for plane in (x, y))
+        gain = float(np.sqrt(of_y / of_x))
+        return (x * gain, y) if gain < 1 else (x, y * (1 / gain))
+
+    def _drawn(self, rest: Rest, local: Local, changed: Mask, scale: float) -> Mask:
+        """Those of the changed pixels near which the structure differs. At every second pixel it says so of few letters less
+        often: where it hints at it, all pixels are asked."""
+        near = _square(7 * scale)
+        if self._every == 1:
+            return changed & (cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), near) > 0)
+        hint = (local.correlation < _MAYBE_DRAWN).astype(np.uint8)
+        maybe = changed & (self._at_each(cv2.dilate(hint, _square(7 * scale / self._every + 2))) > 0)
+        drawn = np.zeros_like(changed)
+        if maybe.any():
+            part = _around(maybe, local.box + round(7 * scale))
+            x, y = (plane[part] for plane in self._evened(rest))
+            means = [
+                cv2.blur(cv2.multiply(one, two), (local.box, local.box))
+                for one, two in ((x, y), (x, x), (y, y))
+            ]
+            low = _correlated((means[0], means[1], means[2]), local.floor) < _DRAWN_LARGE
+            drawn[part] = maybe[part] & (cv2.dilate(low.astype(np.uint8), near) > 0)
+        return drawn
 
     @cached_property
     def _every(self) -> int:
@@ -525,8 +548,7 @@ class Residual:
         if np.count_nonzero(changed) < _FEWEST_CHANGED:
             return {}
         every = self._every
-        drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale / every))
-        changed &= self._at_each(drawn) > 0
+        changed = self._drawn(rest, local, changed, scale)
         count = int(np.count_nonzero(changed))  # a number of numpy would make numbers that no message takes
         if not _FEWEST_CHANGED <= count <= 0.05 * changed.size:
             return {}
@@ -760,6 +782,17 @@ def _doubled(plane: Plane, shape: tuple[int, ...]) -> Plane:
     height, width = plane.shape
     large = cv2.resize(plane, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
     return large[: shape[0], : shape[1]]
+
+
+def _correlated(moments: tuple[Plane, Plane, Plane], floor: float) -> Plane:
+    """The correlation of two planes, of the means of x * y, x * x and y * y."""
+    both, of_x, of_y = moments
+    noise = floor * floor
+    each = of_x + noise
+    each *= of_y + noise
+    correlation = both + noise
+    correlation /= np.sqrt(each, out=each)
+    return correlation
 
 
 def _structure(plane: Plane) -> Plane:

@@ -10,6 +10,7 @@ from PIL import ImageDraw
 
 from dedupd.adapters.vision import residual
 from dedupd.adapters.vision.residual import Residual, View
+from dedupd.core import bars
 from tests.support.pictures import picture
 
 SIZES = ((900, 1200), (901, 1200), (900, 1201), (675, 1011))
@@ -73,6 +74,30 @@ def test_a_number_in_a_large_picture_is_seen_at_every_second_pixel(
     halved = lowest()
     monkeypatch.setattr(residual, "LARGE", 9999)
     assert 1 - halved == pytest.approx(1 - lowest(), rel=0.06)
+
+
+@pytest.mark.parametrize(("size", "x", "y"), [(8, 301, 217), (9, 702, 611)])
+def test_another_number_is_described_in_a_large_picture_too(
+    size: int, x: int, y: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every second pixel alone it was a hair too faint, and what `through` says of strokes was not known: photos with another
+    plate moved."""
+    photo, views = picture(5, (1200, 900)), list[View]()
+    for number in ("4173", "8625"):
+        plate = photo.copy()
+        draw = ImageDraw.Draw(plate)
+        draw.rectangle((x - 3, y - 2, x + 3 * size, y + 1.4 * size), fill=(225, 225, 215))
+        draw.text((x, y), number, (30, 30, 40), font_size=size)
+        views.append(View(np.asarray(plate), np.asarray(plate.convert("L"))))
+
+    def overlay() -> dict[str, float]:
+        both = Residual(views[0], views[1], np.ones((900, 1200), np.bool_))
+        return both.overlay(both.quick, both.local(both.quick, floor=8.0, box=13, spared=40), 3.0)
+
+    halved = overlay()
+    monkeypatch.setattr(residual, "LARGE", 9999)
+    every = overlay()
+    assert max(each["through"] for each in (halved, every)) < bars.SAME_STROKES / 2
 
 
 def test_colours_that_become_greys_are_mapped_in_a_large_picture() -> None:
