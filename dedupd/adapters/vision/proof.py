@@ -197,10 +197,13 @@ def _fine(pixels: Pixels, profile: bytes) -> tuple[Pixels, Pixels | None]:
         pixels = area_resize(pixels, -(-long // 2))  # by exactly two areas cost next to nothing
     if size == pixels.shape[1::-1]:
         return pixels, None
-    if differs_from_srgb(profile):
-        return area_resize(pixels, FINE_SIDE), None
-    colours = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return colours, area_resize(align.grey_of(pixels), FINE_SIDE)
+    plain = not differs_from_srgb(profile)
+    how = cv2.INTER_LINEAR if plain else cv2.INTER_AREA
+    colours = np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+    if not plain:
+        return colours, None
+    # To this very size: what was halved before may be rounded to another.
+    return colours, np.asarray(cv2.resize(align.grey_of(pixels), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _whole(path: str, content: str) -> Pixels:

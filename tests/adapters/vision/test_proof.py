@@ -226,6 +226,21 @@ def test_a_large_picture_lies_over_its_turned_self_to_the_pixel(
     assert (measures.extra or {})["rest"] < 2
 
 
+@pytest.mark.parametrize("size", [(4996, 3331), (3331, 4996)])
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_greys_and_colours_of_a_closer_look_have_one_size(
+    tmp_path: Path, size: tuple[int, int], form: str
+) -> None:
+    """A picture that was halved on the way may be rounded to another size than one that was not."""
+    large = picture(3, (1000, 667)).resize(size, Image.Resampling.BICUBIC)
+    large.save(tmp_path / f"a.{form}", quality=92, compress_level=1)
+    large.resize((size[0] // 2, size[1] // 2), Image.Resampling.LANCZOS).save(tmp_path / "b.jpg", quality=85)
+    measures = prove(tmp_path / f"a.{form}", tmp_path / "b.jpg").measures
+    assert measures is not None
+    assert measures.fine_worst is not None
+    assert measures.fine_worst < 2
+
+
 def test_a_thumbnail_is_of_the_bytes_asked_for(tmp_path: Path) -> None:
     photo().save(tmp_path / "a.jpg")
     file = FileToShrink(key=0, path=os.fsencode(tmp_path / "a.jpg"), content="f" * 64)
