@@ -203,7 +203,9 @@ def _fine(pixels: Pixels, profile: bytes) -> tuple[Pixels, Pixels | None]:
     if not plain:
         return colours, None
     # To this very size: what was halved before may be rounded to another.
-    return colours, np.asarray(cv2.resize(align.grey_of(pixels), size, interpolation=cv2.INTER_AREA), np.uint8)
+    return colours, np.asarray(
+        cv2.resize(align.grey_of(pixels), size, interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def _whole(path: str, content: str) -> Pixels:
