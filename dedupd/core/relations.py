@@ -56,6 +56,11 @@ def twins(a: Traits, b: Traits) -> bool:
     # A date without a camera was written by hand, often the same one for a whole folder of scans or frames.
     if all(photo.captured is not None and photo.camera for photo in (a, b)):
         return False
+    return one_pipeline(a, b)
+
+
+def one_pipeline(a: Traits, b: Traits) -> bool:
+    """Whether both files have one size and one compression."""
     if {a.width, a.height} != {b.width, b.height} or (a.format, a.subsampling) != (b.format, b.subsampling):
         return False
     if a.jpeg_quality is None or b.jpeg_quality is None:
@@ -119,6 +124,13 @@ def may_be_burst(a: Traits, b: Traits) -> bool:
     return _one_camera_within(a, b, bars.BURST_SECONDS)
 
 
+def shot_twice(a: Traits, b: Traits) -> bool:
+    """Whether one camera took both, and not at once; or it counts no parts of a second, and wrote both the same way."""
+    if not may_be_burst(a, b):
+        return False
+    return abs(a.captured - b.captured) >= bars.EDIT_SECONDS or one_pipeline(a, b)  # type: ignore[operator]
+
+
 def one_moment(a: Traits, b: Traits) -> bool:
     """Whether they are close enough for a burst that a person is asked about."""
     return _one_camera_within(a, b, bars.ONE_MOMENT_SECONDS)
@@ -136,6 +148,8 @@ class Prospect:
 
     burst: bool = False
     """Their clocks allow a burst: what differs is then asked whether it is writing."""
+    shot_twice: bool = False
+    """Their clocks, or how both were written, say that they are no copies."""
     moment: bool = False
     """Their clocks allow a burst that a person is asked about."""
     asked: bool = True
@@ -155,8 +169,8 @@ def prospect(a: Traits, b: Traits, pair: Candidate) -> Prospect:
     """What may come of the candidate pair of `a` and `b`."""
     asked = may_be_asked(a, b)
     return Prospect(
-        burst=may_be_burst(a, b), moment=one_moment(a, b), asked=asked, by_hashes=pair.cosine is None,
-        likely=asked and pair.hash_distance <= bars.KEPT_BITS,
+        burst=may_be_burst(a, b), shot_twice=shot_twice(a, b), moment=one_moment(a, b), asked=asked,
+        by_hashes=pair.cosine is None, likely=asked and pair.hash_distance <= bars.KEPT_BITS,
     )  # fmt: skip
 
 
@@ -190,6 +204,17 @@ def copy_or_bracket(m: Measures, may: Prospect) -> bool:
         and _closely_alike(m, extra, bars.FINE_WORST_TEXT)
         and extra.get("tone", 9.0) <= bars.BRACKET_TONE
         and not _both_show_more(extra)
+    )
+
+
+def may_hide_a_change(m: Measures, may: Prospect) -> bool:
+    """Whether nothing measured so far speaks against a move of two shots: then it is asked, last of all and in all their
+    pixels, whether something small was changed in its place."""
+    if not may.burst or (copy_or_bracket(m, may) and not may.shot_twice):
+        return False
+    extra = m.extra or {}
+    return worth_a_closer_look(m) or (
+        _one_framing(m, extra) and extra.get("written", bars.WRITING) < bars.WRITING
     )
 
 
@@ -409,6 +434,8 @@ def _doubts(p: _Pair) -> Iterator[str]:
         yield "looked at closely, a small part differs"
     if p.two_shots:
         yield "same size and compression: may be two shots from one place"
+    if shot_twice(p.a, p.b) and _changed_in_place(extra):
+        yield _IN_ITS_PLACE
 
 
 def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
@@ -425,6 +452,10 @@ def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
         yield "does not lie over it exactly"
     if extra.get("tone", 9.0) > bars.TONE:
         yield "brightness differs too much"
+
+
+def _changed_in_place(extra: dict[str, float]) -> bool:
+    return extra.get("island", 0.0) > bars.ISLAND
 
 
 def _everywhere_alike(m: Measures, extra: dict[str, float]) -> bool:
@@ -523,6 +554,7 @@ def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
     return Relation.BURST, not doubts, f"{taken}; {doubts[0]}" if doubts else taken
 
 
+_IN_ITS_PLACE = "something small was changed in its place"
 _UNLIKE, _TOO_LONG, _REFRAMED = "not alike enough to be sure", "too long for one burst", "the framing changed"
 
 
@@ -559,6 +591,8 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
     unseen = apart <= bars.BURST_SECONDS or (p.text and m.worst > bars.WORST)
     if extra.get("written", 1.0 if unseen else 0.0) >= bars.WRITING:
         yield "what differs may be writing"
+    if extra.get("island", 1.0 if apart <= bars.BURST_SECONDS else 0.0) > bars.ISLAND:
+        yield _IN_ITS_PLACE
 
 
 def _one_framing(m: Measures, extra: dict[str, float]) -> bool:

@@ -39,7 +39,11 @@ ALLOWED = {
     },  # the one rename, for adapters/fs/mover.py, and adapters/fs/discarding.py at a purge
     "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/vision/engines/lite0_graph.py": {"left.unlink", "part.unlink"},  # a converted model
-    "adapters/vision/kept_looks.py": {"look.unlink", "oldest.unlink"},  # pictures that it made
+    "adapters/vision/kept_looks.py": {
+        "draft.unlink",
+        "look.unlink",
+        "oldest.unlink",
+    },  # pictures that it made
     "cli/login_service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
     "daemon/socket_server.py": {".unlink", "path.unlink"},  # the socket
     "drafts.py": {

@@ -243,6 +243,9 @@ def test_what_differs_in_a_burst_is_asked_whether_it_is_writing(studio: Studio) 
         (answer,) = studio.vision.prove([proof(paths[0], one, paths[1], copy, may=may)])
         assert answer.measures is not None
         assert ("written" in (answer.measures.extra or {})) is may.burst
+        assert ("island" in (answer.measures.extra or {})) is may.burst, (
+            "and whether something small was changed"
+        )
 
 
 def test_a_sure_copy_is_not_asked_whether_it_is_writing(studio: Studio) -> None:
@@ -250,7 +253,7 @@ def test_a_sure_copy_is_not_asked_whether_it_is_writing(studio: Studio) -> None:
     one, copy = (traits.content for traits in studio.traits(*paths))
     (answer,) = studio.vision.prove([proof(paths[0], one, paths[1], copy, may=Prospect(burst=True))])
     assert answer.measures is not None and answer.measures.fine_worst is not None
-    assert "written" not in (answer.measures.extra or {})
+    assert not {"written", "island"} & set(answer.measures.extra or {})
 
 
 def proof(path_a: Path, a: str, path_b: Path, b: str, *, may: Prospect | None = None) -> ProofRequest:

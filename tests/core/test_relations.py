@@ -16,6 +16,7 @@ from dedupd.core.relations import (
     classify,
     copy_or_bracket,
     may_be_asked,
+    may_hide_a_change,
     plainly_apart,
     provable,
     relatable,
@@ -90,7 +91,7 @@ FRAME = replace(
     mean=4.0,
     worst=60.0,
     band_ncc=0.7,
-    extra={**CLEAN, "local": -0.4, "fine_ncc": 0.5, "bad": 0.1, "written": 0.1},
+    extra={**CLEAN, "local": -0.4, "fine_ncc": 0.5, "bad": 0.1, "written": 0.1, "island": 0.0},
 )
 UNREAD = {name: value for name, value in (FRAME.extra or {}).items() if name != "written"}
 
@@ -383,6 +384,37 @@ def test_other_writing_in_the_same_place_is_no_burst() -> None:
 def test_people_before_a_bright_wall_are_no_page() -> None:
     page = replace(A, **SHOT, text_like=True), replace(B, **{**SHOT, "captured": 1000.5}, text_like=True)
     assert outcome(judge(*page, frame(worst=60.0))) == "burst moves"
+
+
+def test_what_was_changed_in_its_place_is_no_burst() -> None:
+    assert burst(m=frame(island=0.07)) == "burst moves"
+    assert burst(m=frame(island=0.1)) == "burst"
+    unseen = {name: value for name, value in (FRAME.extra or {}).items() if name != "island"}
+    assert burst(m=replace(FRAME, extra=unseen)) == "burst", "it was not looked for"
+
+
+def test_nor_a_copy_where_the_clock_says_that_it_was_shot_twice() -> None:
+    changed = measured(island=0.3)
+    one = replace(A, **SHOT)
+    assert (
+        outcome(judge(one, replace(B, **{**SHOT, "captured": 1000.3}), measured(island=0.0))) == "copy moves"
+    )
+    assert outcome(judge(one, replace(B, **{**SHOT, "captured": 1000.3}), changed)) != "copy moves"
+    assert outcome(judge(one, replace(B, **SHOT), changed)) == "copy moves", (
+        "what was drawn on a copy is judged elsewhere"
+    )
+    twin = replace(
+        B, **SHOT, width=A.width, height=A.height, jpeg_quality=A.jpeg_quality, subsampling=A.subsampling
+    )
+    assert outcome(judge(one, twin, changed)) != "copy moves", "a clock that counts whole seconds"
+
+
+def test_a_change_is_looked_for_where_two_shots_would_move() -> None:
+    may = Prospect(burst=True, shot_twice=True)
+    assert may_hide_a_change(FRAME, may) and may_hide_a_change(measured(), may)
+    assert not may_hide_a_change(measured(), Prospect(burst=True)), "a sure copy"
+    assert not may_hide_a_change(FRAME, Prospect())
+    assert not may_hide_a_change(frame(written=0.6), may) and not may_hide_a_change(frame(bad=0.6), may)
 
 
 def test_a_burst_at_all_its_bars_at_once_waits_and_lessons_may_free_it() -> None:

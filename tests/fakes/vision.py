@@ -207,7 +207,7 @@ class FakeVision(Vision):
                 measures = replace(measures, fine_worst=measures.worst)
             burst = request.may.burst and alike_as_a_burst(measures)
             if burst and not copy_or_bracket(measures, request.may):
-                measures = replace(measures, extra={"written": 0.0, **(measures.extra or {})})
+                measures = replace(measures, extra={"written": 0.0, "island": 0.0, **(measures.extra or {})})
             yield Proof(a=request.a, b=request.b, measures=measures)
 
     def _found(self, path: str, content: str) -> dict[str, Any] | None:

@@ -700,7 +700,7 @@ def test_eyes_are_told_what_rests_on_what_they_measure() -> None:
     assert asked(other, bits=2) == replace(neither, moment=True), "two shots, however alike"
     assert asked(undated) == replace(neither, asked=True)
     assert asked(undated, bits=6) == replace(neither, asked=True, likely=True)
-    assert asked(replace(other, captured=1001.0), None) == Prospect(burst=True, moment=True)
+    assert asked(replace(other, captured=1001.0), None) == Prospect(burst=True, shot_twice=True, moment=True)
 
 
 def test_status_tells_how_many_are_left_without_being_busy(

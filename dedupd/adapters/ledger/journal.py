@@ -161,7 +161,7 @@ class Journal(LedgerPart):
                 values.append(value)
         if month is not None:
             where.append("EXISTS (SELECT 1 FROM files f WHERE f.id=moves.file AND f.month=?)")
-            values.append(month)
+            values.append(sentence(month))
         asked = f"SELECT id FROM moves WHERE {' AND '.join(where)}"
         with translating(self._link):
             if ids is None:

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.vision import detail
+from dedupd.adapters.vision import detail, islands
 from dedupd.adapters.vision.inside import Box, inside
 from dedupd.adapters.vision.masked import Mask, Masked
 from dedupd.adapters.vision.residual import LARGE, Pixels, Plane, Residual, Rest, View, quantiles
@@ -646,6 +646,37 @@ class CloseLook:
             return measures
         # Not refined further: nothing is off by as much as a letter, and it would double the cost.
         return replace(measures, extra={**(measures.extra or {}), "written": self._laid.residual.written()})
+
+    def islands(self, measures: Measures, whole_a: Pixels, whole_b: Pixels) -> Measures:
+        """`measures` with `island`: how little the least alike island is found again, in (H, W) grey levels of the wholes.
+
+        Unchanged without a transform.
+        """
+        if not self._lies:
+            return measures
+        one, two = (_at_most(whole, islands.SIDE) for whole in (whole_a, whole_b))
+        way = _scaled(self._found.extra or {}, max(one.shape), max(two.shape))
+        x, y, inside = _laid_grey(one, two, way)
+        return replace(measures, extra={**(measures.extra or {}), "island": islands.island(x, y, inside)})
+
+
+def _at_most(grey: Pixels, side: int) -> Pixels:
+    shrink = side / max(grey.shape)
+    if shrink >= 1:
+        return grey
+    return np.asarray(cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _laid_grey(a: Pixels, b: Pixels, way: Affine) -> tuple[Pixels, Pixels, Mask]:
+    """Both in the frame of the one that shows the scene smaller, in its tones, and where both show it."""
+    scale = _scale(way)
+    moving, still, way = (a, b, way) if scale <= 1 else (b, a, _inverse(way))
+    shrink, size = min(scale, 1 / scale), (still.shape[1], still.shape[0])
+    if shrink < 0.9:
+        moving = cv2.GaussianBlur(moving, (0, 0), 0.5 * np.sqrt(1 / shrink**2 - 1))
+    laid = cv2.warpAffine(moving, way, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.warpAffine(np.full(moving.shape, 255, np.uint8), way, size, flags=cv2.INTER_NEAREST)
+    return _match_tone(laid, still, seen > 0), still, seen > 0
 
 
 def _tones(residual: Residual) -> dict[str, float]:

@@ -38,7 +38,13 @@ from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, differs_from_srgb, in_srgb
 from dedupd.adapters.vision.residual import Pixels
 from dedupd.core.photo import Measures
-from dedupd.core.relations import alike_as_a_burst, copy_or_bracket, plainly_apart, worth_a_closer_look
+from dedupd.core.relations import (
+    alike_as_a_burst,
+    copy_or_bracket,
+    may_hide_a_change,
+    plainly_apart,
+    worth_a_closer_look,
+)
 
 T = TypeVar("T")
 FINE_SIDE = 1200
@@ -271,6 +277,8 @@ def _looked_at_closely(
         measures = look.fine(measures, *_both(pair, gallery.whole))
     if burst and not copy_or_bracket(measures, pair.may):
         measures = look.writing(measures)
+    if may_hide_a_change(measures, pair.may):
+        measures = look.islands(measures, *_both(pair, gallery.whole))
     return measures
 
 

@@ -305,8 +305,14 @@ class Residual:
         known = self._known_moments.get((id(rest), box))
         if known is not None:
             return known[1]
-        x, y = self._evened(rest)
-        x_y, x_x, y_y = (self._around(cv2.multiply(one, two), box) for one, two in ((x, y), (x, x), (y, y)))
+        x, y = _structure(rest.planes[0]), rest.target.structure
+        x_y, x_x, y_y = (self._thinned(cv2.multiply(one, two)) for one, two in ((x, y), (x, x), (y, y)))
+        of_x, of_y = (float(self._compared.of(plane).mean()) + 1e-3 for plane in (x_x, y_y))
+        # The stronger one is made as weak as the other.
+        weaker = min(of_y / of_x, of_x / of_y)
+        (x_x if of_x > of_y else y_y)[...] *= weaker
+        x_y *= float(np.sqrt(weaker))
+        x_y, x_x, y_y = (self._boxed(plane, box) for plane in (x_y, x_x, y_y))
         # With the rest itself: as long as it is kept, no other has its id.
         self._known_moments[id(rest), box] = rest, (x_y, x_x, y_y)
         return x_y, x_x, y_y
@@ -343,12 +349,15 @@ class Residual:
         """One in so many pixels, in both directions, at which fine structure is compared."""
         return _STEP if max(self.mask.shape) > LARGE else 1
 
-    def _around(self, plane: Plane, box: int) -> Plane:
+    def _thinned(self, plane: Plane) -> Plane:
+        return _halved(plane) if self._every == _STEP else plane
+
+    def _boxed(self, thinned: Plane, box: int) -> Plane:
         """Means in boxes of an odd number of px."""
         if self._every == 1:
-            return cv2.blur(plane, (box, box))
+            return cv2.blur(thinned, (box, box))
         taps = _box_of_halves(box)
-        return cv2.sepFilter2D(_halved(plane), cv2.CV_32F, taps, taps)
+        return cv2.sepFilter2D(thinned, cv2.CV_32F, taps, taps)
 
     def _at_each(self, correlation: Plane) -> Plane:
         """A correlation at every pixel."""

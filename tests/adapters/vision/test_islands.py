@@ -1,0 +1,98 @@
+"""One camera, two shots, and in one place something else: another digit, another move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from dedupd.adapters.vision import islands
+from dedupd.bench.gallery import scene
+from tests.support.compare import compare
+from tests.support.pictures import save
+
+Painter = Callable[[ImageDraw.ImageDraw, int], None]
+PAPER, INK = (236, 235, 228), (28, 28, 34)
+
+
+def plate(draw: ImageDraw.ImageDraw, n: int) -> None:
+    draw.rectangle((700, 700, 900, 750), fill=PAPER)
+    draw.text((714, 708), ("AB 1238", "AB 7238")[n], INK, font_size=34)
+
+
+def board(draw: ImageDraw.ImageDraw, n: int) -> None:
+    for square in range(64):
+        row, column = divmod(square, 8)
+        x, y = 400 + 60 * column, 300 + 60 * row
+        draw.rectangle((x, y, x + 59, y + 59), fill=((208, 172, 128), (128, 84, 52))[(row + column) % 2])
+        if square in {3, 12, 21, 40, (50, 43)[n]}:
+            draw.ellipse((x + 12, y + 12, x + 47, y + 47), fill=(245, 243, 238))
+
+
+def shot(paint: Painter, n: int, *, by_hand: bool, walks: bool, take: int) -> Image.Image:
+    """The grain is another in each take; by hand it is turned a little and shifted; meanwhile somebody walks."""
+    photo = scene(4, (1700, 1275), frame=take if walks else 0)
+    paint(ImageDraw.Draw(photo), n)
+    if by_hand:
+        photo = photo.rotate(0.4 * take, Image.Resampling.BICUBIC, translate=(7 * take, -5 * take))
+    pixels = np.asarray(photo.crop((40, 40, photo.width - 40, photo.height - 40)), np.float32)
+    grain = np.random.default_rng(take).normal(0, 2, pixels.shape)
+    return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
+
+
+def moves(folder: Path, pictures: list[Image.Image], seconds: float = 0.6) -> bool:
+    first = datetime(2024, 6, 1, 12, 0, 3)
+    paths = [
+        save(
+            folder / f"{n}.jpg", photo, taken=first + n * timedelta(seconds=seconds), camera=("Maker", "One")
+        )
+        for n, photo in enumerate(pictures)
+    ]
+    return compare(paths[0], paths[1], 0.97).edge.unattended
+
+
+@pytest.mark.parametrize("walks", [False, True])
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize("paint", [plate, board])
+def test_something_else_in_one_place_does_not_move(
+    paint: Painter, by_hand: bool, walks: bool, tmp_path: Path
+) -> None:
+    changed = [shot(paint, n, by_hand=by_hand, walks=walks, take=n) for n in range(2)]
+    assert not moves(tmp_path, changed)
+    same = [shot(paint, 0, by_hand=by_hand, walks=walks, take=n) for n in range(2)]
+    assert moves(tmp_path, same), "the same thing twice is one"
+
+
+def laid(*lights: tuple[int, int]) -> np.ndarray:
+    """A dark wall of some texture, and small lights."""
+    wall = np.asarray(scene(7, (900, 700)).convert("L"), np.float32) * 0.3
+    for x, y in lights:
+        wall[y - 2 : y + 3, x - 2 : x + 3] = 230
+    return wall.astype(np.uint8)
+
+
+EVERYWHERE = np.ones((700, 900), bool)
+
+
+def test_what_moved_by_some_pixels_is_no_island() -> None:
+    assert islands.island(laid((300, 300)), laid((304, 302)), EVERYWHERE) == 0
+    assert islands.island(laid((300, 300)), laid(), EVERYWHERE) > 0.3, "the same light, switched off"
+
+
+def test_what_lies_outside_of_what_both_show_is_none() -> None:
+    shown = EVERYWHERE.copy()
+    shown[:, :400] = False
+    assert islands.island(laid((300, 300)), laid(), shown) == 0
+
+
+@pytest.mark.parametrize("rows", [64, 300, 5000])
+def test_rows_compared_at_a_time_make_no_difference(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = laid((300, 300), (700, 512)), laid((300, 300))
+    usual = islands.island(one, other, EVERYWHERE)
+    monkeypatch.setattr(islands, "_ROWS", rows)
+    assert usual > 0.1
+    assert abs(islands.island(one, other, EVERYWHERE) - usual) < 0.02
