@@ -175,7 +175,9 @@ def test_what_is_told_of_a_pair_is_one_line_and_says_when_there_are_more(
 
     def odd(requests: Sequence[ProofRequest]) -> Iterator[Proof]:
         for request in requests:
-            yield Proof(a=request.a, b=request.b, measures=None, error="(OpenCV) error:\n> Overload\n>  failed ")
+            yield Proof(
+                a=request.a, b=request.b, measures=None, error="(OpenCV) error:\n> Overload\n>  failed "
+            )
 
     monkeypatch.setattr(shelf.vision, "prove", odd)
     monkeypatch.setattr(compare, "UNMEASURED", 2)

@@ -48,7 +48,9 @@ def test_what_may_move_is_measured_again_at_higher_resolution(tmp_path: Path) ->
     assert measures.fine_worst < 4
 
 
-@pytest.mark.parametrize("size", [(2000, 1500), (2600, 1950), (3000, 2250), (1600, 1203), (1200, 900), (640, 480)])
+@pytest.mark.parametrize(
+    "size", [(2000, 1500), (2600, 1950), (3000, 2250), (1600, 1203), (1200, 900), (640, 480)]
+)
 def test_the_closer_look_has_the_mean_greys_of_areas(size: tuple[int, int], tmp_path: Path) -> None:
     """Its colours are read between pixels; what is fine is measured in its greys, and a picture in any size is as sharp."""
     pixels = np.asarray(picture(5, size))
