@@ -25,6 +25,8 @@ SIDE = 2400
 """px of the long side, at most: a letter eight pixels high in a photo of three megapixels is still one there."""
 _FLOW_SIDE = 600
 """px. Flow as coarse as this follows a hand that shook and people who walked; it cannot bend one letter into another."""
+_PATCH = 8
+"""px that flow compares at a time. Pictures in which there is no room for that are compared as they lie."""
 _FINE, _COARSE, _BOX, _FLOOR = 0.7, 3.0, 7, 6.0
 """The band that is compared, in px; the boxes in which it is; grey levels that noise and compression may make."""
 _UNLIKE = 0.75
@@ -61,9 +63,13 @@ def island(x: Pixels, y: Pixels, inside: Mask) -> float:
 def _flow(x: Pixels, y: Pixels) -> Plane:
     """(h, w, 2): px by which each place of y lies elsewhere in x; coarse, in pixels of the whole."""
     shrink = min(1.0, _FLOW_SIDE / max(x.shape))
+    finest = 2 if shrink < 1 else 3
+    # OpenCV reads beyond pictures that hold less than one of its patches at that scale, and the process ends.
+    if min(x.shape) * shrink < _PATCH << finest:
+        return np.zeros((*x.shape, 2), np.float32)
     small = [cv2.resize(p, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) for p in (x, y)]
     follow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    follow.setFinestScale(2 if shrink < 1 else 3)
+    follow.setFinestScale(finest)
     return np.asarray(follow.calc(small[1], small[0], None) / shrink, np.float32)
 
 
