@@ -27,6 +27,8 @@ SIDE = 2000
 twelve is decoded to half its size for the closer look already."""
 _FLOW_SIDE = 600
 """px. Flow as coarse as this follows a hand that shook and people who walked; it cannot bend one letter into another."""
+_PATCH = 8
+"""px that flow compares at a time. Pictures in which there is no room for that are compared as they lie."""
 _FINE, _COARSE, _PARTS = 0.7, 3.0, 64
 """The band that is compared, in px; in so many parts of a grey level."""
 _BOX, _FLOOR = 3, 6.0
@@ -53,6 +55,8 @@ def island(x: Pixels, y: Pixels, inside: Mask) -> float:
     """How little the least alike island of two (H, W) grey pictures, laid over each other, is found again near its place in
     the other: 0 (it is, or there is none) to 1 and more. Only where `inside` is true."""
     height, width = (side - side % 2 for side in x.shape)
+    if not (height and width):
+        return 0.0
     x, y, inside = x[:height, :width], y[:height, :width], inside[:height, :width]
     flow = _flow(x, y)
     alike = _alike(x, y, flow)
@@ -66,9 +70,13 @@ def island(x: Pixels, y: Pixels, inside: Mask) -> float:
 def _flow(x: Pixels, y: Pixels) -> Plane:
     """(h, w, 2): px by which each place of y lies elsewhere in x; coarse, in pixels of the whole."""
     shrink = min(1.0, _FLOW_SIDE / max(x.shape))
+    finest = 2 if shrink < 1 else 3
+    # OpenCV reads beyond pictures that hold less than one of its patches at that scale, and the process ends.
+    if min(x.shape) * shrink < _PATCH << finest:
+        return np.zeros((*x.shape, 2), np.float32)
     small = [cv2.resize(p, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) for p in (x, y)]
     follow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    follow.setFinestScale(2 if shrink < 1 else 3)
+    follow.setFinestScale(finest)
     return np.asarray(follow.calc(small[1], small[0], None) / shrink, np.float32)
 
 

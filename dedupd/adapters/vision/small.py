@@ -82,7 +82,7 @@ def load_small(
     grey = grey and jpeg
     if isinstance(image, JpegImagePlugin.JpegImageFile) and (factor > 1 or grey):
         width = image.width
-        image.draft("L" if grey else None, (width // factor, image.height // factor))
+        image.draft("L" if grey else None, (max(1, width // factor), max(1, image.height // factor)))
         scale = round(width / image.width)
         factor //= scale
     large = image.width * image.height > LARGE_PIXELS

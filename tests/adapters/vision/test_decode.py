@@ -329,3 +329,12 @@ def test_grey_levels_alone_are_those_of_the_colours(tmp_path: Path, name: str, l
     wanted, found = (np.asarray(image.convert("L"), np.int16) for image in (colours.image, grey.image))
     assert np.abs(wanted - found).max() <= 12
     assert np.abs(wanted - found).mean() < 1
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1)])
+def test_a_line_of_pixels_is_decoded_for_a_comparison(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Half of one pixel is none: it was called damaged, and no pair of it could be compared."""
+    photo(*size).save(tmp_path / "a.jpg", quality=90)
+    with opened(os.fspath(tmp_path / "a.jpg")) as file:
+        seen = decode(file, os.fspath(tmp_path / "a.jpg"), long_side=2400, enough=2000)
+    assert (seen.width, seen.height) == size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -96,3 +98,15 @@ def test_rows_compared_at_a_time_make_no_difference(rows: int, monkeypatch: pyte
     monkeypatch.setattr(islands, "_ROWS", rows)
     assert usual > 0.1
     assert abs(islands.island(one, other, EVERYWHERE) - usual) < 0.02
+
+
+@pytest.mark.parametrize("size", [(100, 2400), (63, 590), (16, 200), (1, 300), (40, 2400)])
+def test_a_narrow_picture_does_not_end_the_process(size: tuple[int, int]) -> None:
+    """OpenCV's flow read beyond it: two shots of a panorama ended the process that looks at photos, again and again."""
+    asked = (
+        "import numpy as np; from dedupd.adapters.vision import islands; "
+        f"x = np.random.default_rng(1).integers(0, 255, {size}, np.uint8); "
+        "print(islands.island(x, x.copy(), np.ones(x.shape, bool)))"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0.0\n"), done.stderr[-300:]
