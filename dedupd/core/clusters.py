@@ -182,7 +182,8 @@ class _Grouping:
             if cluster is None:
                 continue
             place = self.place[cluster.keeper.id]
-            score = (float(_STRENGTH[edge.relation]), edge.evidence.confidence, -float(place))
+            # Of two about which it is as sure, the better keeper: the last digits are noise of the measures.
+            score = (float(_STRENGTH[edge.relation]), round(edge.evidence.confidence, 3), -float(place))
             if best is None or score > best[0]:
                 best = (score, cluster, edge)
         return (best[1], best[2]) if best else None

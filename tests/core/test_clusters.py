@@ -165,6 +165,12 @@ def test_a_photo_joins_the_keeper_it_is_strongest_with() -> None:
     assert shape(stars(nodes, [weak, strong], [], MOVE)) == {2: [(3, True)]}
 
 
+def test_of_two_keepers_it_is_as_sure_about_a_photo_joins_the_better() -> None:
+    sure, surer = edge("c001", "c003", confidence=0.9999996), edge("c002", "c003", confidence=0.9999999)
+    found = stars([node(1, side=300), node(2, side=200), node(3)], [sure, surer], [], MOVE)
+    assert shape(found) == {1: [(3, True)]}
+
+
 def test_copies_of_a_burst_frame_go_before_the_burst() -> None:
     nodes = [node(1, side=900), node(2, side=800), node(3)]
     edges = [edge("c001", "c002", Relation.BURST), edge("c002", "c003")]
