@@ -74,6 +74,8 @@ class Prepared:
         self.several = several
         self.whole: Pixels | None = None
         """(H, W) grey levels in all the pixels of its file, where those are at hand."""
+        self.large: Pixels | None = None
+        """(H, W) grey levels that are enough to look for islands, where those are at hand."""
 
     @cached_property
     def grey(self) -> Pixels:
@@ -647,14 +649,14 @@ class CloseLook:
         # Not refined further: nothing is off by as much as a letter, and it would double the cost.
         return replace(measures, extra={**(measures.extra or {}), "written": self._laid.residual.written()})
 
-    def islands(self, measures: Measures, whole_a: Pixels, whole_b: Pixels) -> Measures:
-        """`measures` with `island`: how little the least alike island is found again, in (H, W) grey levels of the wholes.
+    def islands(self, measures: Measures, large_a: Pixels, large_b: Pixels) -> Measures:
+        """`measures` with `island`: how little the least alike island is found again, in (H, W) grey levels of both, large.
 
         Unchanged without a transform.
         """
         if not self._lies:
             return measures
-        one, two = (_at_most(whole, islands.SIDE) for whole in (whole_a, whole_b))
+        one, two = (_at_most(large, islands.SIDE) for large in (large_a, large_b))
         way = _scaled(self._found.extra or {}, max(one.shape), max(two.shape))
         x, y, inside = _laid_grey(one, two, way)
         return replace(measures, extra={**(measures.extra or {}), "island": islands.island(x, y, inside)})

@@ -20,27 +20,31 @@ from dedupd.adapters.vision.masked import Mask
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Band = NDArray[np.int16]
 
-SIDE = 2400
-"""px of the long side, at most: a letter eight pixels high in a photo of three megapixels is still one there."""
+SIDE = 2000
+"""px of the long side, at most: a letter eight pixels high in a photo of three megapixels is still one there, and a JPEG of
+twelve is decoded to half its size for the closer look already."""
 _FLOW_SIDE = 600
 """px. Flow as coarse as this follows a hand that shook and people who walked; it cannot bend one letter into another."""
 _PATCH = 8
 """px that flow compares at a time. Pictures in which there is no room for that are compared as they lie."""
-_FINE, _COARSE, _BOX, _FLOOR = 0.7, 3.0, 7, 6.0
-"""The band that is compared, in px; the boxes in which it is; grey levels that noise and compression may make."""
+_FINE, _COARSE, _PARTS = 0.7, 3.0, 64
+"""The band that is compared, in px; in so many parts of a grey level."""
+_BOX, _FLOOR = 3, 6.0
+"""The boxes in which it is compared, in px at half the size; grey levels that noise and compression may make."""
 _UNLIKE = 0.75
 _AROUND, _STILL = 0.985, 1.0
 """Correlation that four fifths of the surroundings reach, and px that flow moves them. Of 39 labelled bursts and 95 more
 no island is in better surroundings, or it is a car, a fingertip, a glint."""
-_WITHIN, _RING, _SPARED = 5, 25, 7
-"""px: what lies around an island, without its rim; and the rim of the overlap."""
+_WITHIN, _RING, _SPARED = 3, 13, 7
+"""px at half the size: what lies around an island, without its rim; and the rim of the overlap."""
 _REACH = 12
 """px: found again within these, it only moved."""
 _MOVED_LEAVES, _BETTER = 0.2, 0.4
 """What moved is found again this well, and this much better than at rest: a light on a dark wall, three pixels on."""
-_MOST_SIDE, _MOST = 300, 1000
-"""px of an island, and how many are looked at."""
+_MOST_SIDE, _MOST = 150, 1000
+"""px of an island, at half the size, and how many are looked at."""
 _ROWS, _MARGIN = 512, 16
 """Rows that are compared at a time: the planes of a whole picture would take ten times its bytes."""
 _LEVELS = 250
@@ -50,11 +54,14 @@ _LEVELS = 250
 def island(x: Pixels, y: Pixels, inside: Mask) -> float:
     """How little the least alike island of two (H, W) grey pictures, laid over each other, is found again near its place in
     the other: 0 (it is, or there is none) to 1 and more. Only where `inside` is true."""
+    height, width = (side - side % 2 for side in x.shape)
+    x, y, inside = x[:height, :width], y[:height, :width], inside[:height, :width]
+    if min(x.shape) < 2:  # a line of pixels has no place with something around it
+        return 0.0
     flow = _flow(x, y)
     alike = _alike(x, y, flow)
-    inner = cv2.erode(
-        inside.view(np.uint8), _square(2 * _SPARED + 1), borderType=cv2.BORDER_CONSTANT, borderValue=0
-    )
+    inner = np.ascontiguousarray(inside[::2, ::2]).view(np.uint8)
+    inner = cv2.erode(inner, _square(_SPARED), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     unlike = cv2.dilate((alike < _UNLIKE * _LEVELS).view(np.uint8) & inner, _square(_WITHIN)) & inner
     x, y = (cv2.GaussianBlur(picture, (0, 0), 0.8) for picture in (x, y))
     return max((_another(x, y, *place) for place in _islands(alike, unlike, inner, flow)), default=0.0)
@@ -74,52 +81,42 @@ def _flow(x: Pixels, y: Pixels) -> Plane:
 
 
 def _alike(x: Pixels, y: Pixels, flow: Plane) -> Pixels:
-    """Local correlation, 0 to `_LEVELS`, as they lie or after the flow: whichever is higher."""
+    """Local correlation of every second pixel, 0 to `_LEVELS`, as they lie or after the flow: whichever is higher."""
     height, width = x.shape
-    alike = np.empty_like(x)
-    columns = np.arange(width, dtype=np.float32)[None]
+    alike = np.empty((height // 2, width // 2), np.uint8)
+    way = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
+    way[..., 0] += np.arange(width, dtype=np.float32)
+    way[..., 1] += np.arange(height, dtype=np.float32)[:, None]
     for top in range(0, height, _ROWS):
         first, last = max(0, top - _MARGIN), min(height, top + _ROWS + _MARGIN)
         part = slice(first, last)
-        moved = _rows(flow, (height, width), first, last)
-        rows = np.arange(first, last, dtype=np.float32)[:, None]
-        followed = cv2.remap(
-            x, columns + moved[..., 0], rows + moved[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        followed = cv2.remap(x, way[part], None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         target = _band(y[part])
-        best = cv2.max(_correlation(_band(x[part]), target), _correlation(_band(followed), target))
-        kept = slice(top - first, min(top + _ROWS, height) - first)
-        alike[top : top + _ROWS] = cv2.convertScaleAbs(np.maximum(best[kept], 0), alpha=_LEVELS)
+        of_target = _nearby(target, target)
+        best = cv2.max(*(_correlation(_band(each), target, of_target) for each in (x[part], followed)))
+        kept = slice((top - first) // 2, (min(top + _ROWS, height) - first) // 2)
+        alike[top // 2 : (top + _ROWS) // 2] = cv2.convertScaleAbs(np.maximum(best[kept], 0), alpha=_LEVELS)
     return alike
 
 
-def _rows(flow: Plane, size: tuple[int, int], first: int, last: int) -> Plane:
-    """These rows of the flow, enlarged to (H, W)."""
-    height, width = size
-    way = np.array(
-        [[flow.shape[1] / width, 0, 0], [0, flow.shape[0] / height, first * flow.shape[0] / height]]
-    )
-    way[:, 2] += (way[0, 0] - 1) / 2, (way[1, 1] - 1) / 2
-    return cv2.warpAffine(
-        flow,
-        way,
-        (width, last - first),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+def _band(picture: Pixels) -> Band:
+    level = cv2.multiply(picture, _PARTS, dtype=cv2.CV_16S)
+    fine, coarse = (cv2.GaussianBlur(level, (0, 0), sigma) for sigma in (_FINE, _COARSE))
+    return cv2.subtract(fine, coarse)
 
 
-def _band(picture: Pixels) -> Plane:
-    level = picture.astype(np.float32)
-    return cv2.GaussianBlur(level, (0, 0), _FINE) - cv2.GaussianBlur(level, (0, 0), _COARSE)
+def _correlation(one: Band, other: Band, of_other: Plane) -> Plane:
+    both, of_one = _nearby(one, other), _nearby(one, one)
+    cv2.multiply(of_one, of_other, of_one)
+    return cv2.divide(both, cv2.sqrt(of_one, of_one), both)
 
 
-def _correlation(one: Plane, other: Plane) -> Plane:
-    box = (_BOX, _BOX)
-    both, of_one, of_other = (
-        cv2.blur(cv2.multiply(p, q), box) + _FLOOR**2 for p, q in ((one, other), (one, one), (other, other))
-    )
-    return both / np.sqrt(of_one * of_other)
+def _nearby(one: Band, other: Band) -> Plane:
+    """The mean product around every second pixel."""
+    product = cv2.multiply(one, other, scale=1 / _PARTS**2, dtype=cv2.CV_32F)
+    height, width = product.shape
+    halved = cv2.resize(product, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return cv2.add(cv2.blur(halved, (_BOX, _BOX)), _FLOOR**2)
 
 
 def _islands(alike: Pixels, unlike: Pixels, inner: Pixels, flow: Plane) -> Iterator[tuple[slice, slice]]:
@@ -142,7 +139,7 @@ def _islands(alike: Pixels, unlike: Pixels, inner: Pixels, flow: Plane) -> Itera
             for at, of, whole in zip(near, flow.shape, alike.shape, strict=False)
         )
         if np.median(np.hypot(flow[coarse][..., 0], flow[coarse][..., 1])) <= _STILL:
-            yield _grown(top, h, 3, height), _grown(left, w, 3, width)
+            yield _grown(2 * top, 2 * h, 3, 2 * height), _grown(2 * left, 2 * w, 3, 2 * width)
 
 
 def _another(x: Pixels, y: Pixels, rows: slice, columns: slice) -> float:

@@ -19,7 +19,7 @@ from typing import BinaryIO, Generic, TypeVar
 import cv2
 import numpy as np
 
-from dedupd.adapters.vision import align, messages
+from dedupd.adapters.vision import align, islands, messages
 from dedupd.adapters.vision.container import SEQUENCE
 from dedupd.adapters.vision.decode import (
     SHORT_SIDE,
@@ -96,6 +96,11 @@ class PairPictures:
         """(H, W) grey levels of the same in all its pixels, up to twice the larger side. Raises Refused."""
         at_hand = self.picture(path, content, FINE_SIDE).whole
         return at_hand if at_hand is not None else self._wholes.get(content, lambda: _whole(path, content))
+
+    def large(self, path: str, content: str) -> Pixels:
+        """(H, W) grey levels of the same, large enough to look for islands. Raises Refused."""
+        at_hand = self.picture(path, content, FINE_SIDE).large
+        return at_hand if at_hand is not None else self.whole(path, content)
 
 
 class _Recent(Generic[T]):
@@ -174,20 +179,24 @@ def _prepared(path: str, content: str) -> tuple[align.Prepared, align.Prepared]:
     """For the first look and for the closer one, from one decode."""
     read = read_picture(path, content, 2 * FINE_SIDE, enough=round(_ENOUGH * FINE_SIDE), holds=True)
     pixels = pixels_of(read.image)
-    fine, grey = _fine(pixels, read.profile)
+    levels = align.grey_of(pixels)
+    fine, grey = _fine(pixels, levels, read.profile)
     small = area_resize(fine, SIDE)
     # Done here and not where photos are indexed: hashes and vectors hardly change, and every library would be
     # read again.
     holding = replace(read.holding, beyond_srgb=beyond_srgb(small, read.profile))
     first = align.Prepared(in_srgb(small, read.profile), holding, several=read.several)
     close = align.Prepared(in_srgb(fine, read.profile), holding, several=read.several, grey=grey)
-    if max(read.image.size) >= min(_WHOLE_SIDE, max(read.width, read.height)):
-        close.whole = close.grey if fine is pixels else align.grey_of(pixels)
+    decoded, whole = max(read.image.size), max(read.width, read.height)
+    if decoded >= min(islands.SIDE, whole):
+        close.large = close.grey if fine is pixels else levels
+    if decoded >= min(_WHOLE_SIDE, whole):
+        close.whole = close.large
     return first, close
 
 
-def _fine(pixels: Pixels, profile: bytes) -> tuple[Pixels, Pixels | None]:
-    """The picture scaled down to FINE_SIDE, and its grey levels; None: those of the result, in sRGB.
+def _fine(pixels: Pixels, levels: Pixels, profile: bytes) -> tuple[Pixels, Pixels | None]:
+    """The picture with these grey levels scaled down to FINE_SIDE, and its grey levels; None: those of the result, in sRGB.
 
     Grey levels, of which fine structure is measured, are the mean of areas of the picture itself: halved first, small letters
     were more blurred than those of a picture in another size. Colours are measured over many pixels: read between two of
@@ -195,10 +204,10 @@ def _fine(pixels: Pixels, profile: bytes) -> tuple[Pixels, Pixels | None]:
     """
     size = fitting(pixels.shape[1], pixels.shape[0], FINE_SIDE)
     if size == pixels.shape[1::-1]:
-        return pixels, None
+        return pixels, None if differs_from_srgb(profile) else levels
     if differs_from_srgb(profile):
         return area_resize(pixels, FINE_SIDE), None
-    grey = area_resize(align.grey_of(pixels), FINE_SIDE)
+    grey = area_resize(levels, FINE_SIDE)
     while (long := max(pixels.shape[:2])) >= 2 * FINE_SIDE:
         pixels = area_resize(pixels, -(-long // 2))  # by exactly two areas cost next to nothing
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8), grey
@@ -212,8 +221,8 @@ def _whole(path: str, content: str) -> Pixels:
 def _cost(picture: align.Prepared) -> int:
     # Pixels and what comparisons share of them (eight times their grey copy), and about 900 features of 32
     # bytes, twice.
-    whole = 0 if picture.whole is None else picture.whole.nbytes
-    return picture.rgb.nbytes * 11 // 3 + whole + 100_000
+    large = 0 if picture.large is None else picture.large.nbytes  # the whole, if that is at hand, is the same
+    return picture.rgb.nbytes * 11 // 3 + large + 100_000
 
 
 def read_picture(
@@ -278,7 +287,7 @@ def _looked_at_closely(
     if burst and not copy_or_bracket(measures, pair.may):
         measures = look.writing(measures)
     if may_hide_a_change(measures, pair.may):
-        measures = look.islands(measures, *_both(pair, gallery.whole))
+        measures = look.islands(measures, *_both(pair, gallery.large))
     return measures
 
 
