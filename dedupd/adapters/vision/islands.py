@@ -58,6 +58,8 @@ def island(x: Pixels, y: Pixels, inside: Mask) -> float:
     if not (height and width):
         return 0.0
     x, y, inside = x[:height, :width], y[:height, :width], inside[:height, :width]
+    if min(x.shape) < 2:  # a line of pixels has no place with something around it
+        return 0.0
     flow = _flow(x, y)
     alike = _alike(x, y, flow)
     inner = np.ascontiguousarray(inside[::2, ::2]).view(np.uint8)
