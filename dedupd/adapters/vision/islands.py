@@ -55,8 +55,6 @@ def island(x: Pixels, y: Pixels, inside: Mask) -> float:
     """How little the least alike island of two (H, W) grey pictures, laid over each other, is found again near its place in
     the other: 0 (it is, or there is none) to 1 and more. Only where `inside` is true."""
     height, width = (side - side % 2 for side in x.shape)
-    if not (height and width):
-        return 0.0
     x, y, inside = x[:height, :width], y[:height, :width], inside[:height, :width]
     if min(x.shape) < 2:  # a line of pixels has no place with something around it
         return 0.0
