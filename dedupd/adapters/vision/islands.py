@@ -132,7 +132,7 @@ def _islands(alike: Pixels, unlike: Pixels, inner: Pixels, flow: Plane) -> Itera
         here = (labels[near] == label + 1).view(np.uint8)
         ring = cv2.dilate(here, _square(_RING)) & ~cv2.dilate(here, _square(_WITHIN)) & inner[near]
         around = alike[near][ring > 0]
-        if around.size < _RING or np.quantile(around, 0.2) < _AROUND * _LEVELS:
+        if around.size < _RING or np.count_nonzero(around < _AROUND * _LEVELS) > around.size / 5:
             continue
         coarse = tuple(
             slice(at.start * of // whole, max(at.start * of // whole + 1, at.stop * of // whole))
