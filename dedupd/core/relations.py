@@ -126,9 +126,9 @@ def may_be_burst(a: Traits, b: Traits) -> bool:
 
 def shot_twice(a: Traits, b: Traits) -> bool:
     """Whether one camera took both, and not at once; or it counts no parts of a second, and wrote both the same way."""
-    if not may_be_burst(a, b):
+    if a.captured is None or b.captured is None or not may_be_burst(a, b):
         return False
-    return abs(a.captured - b.captured) >= bars.EDIT_SECONDS or one_pipeline(a, b)  # type: ignore[operator]
+    return abs(a.captured - b.captured) >= bars.EDIT_SECONDS or one_pipeline(a, b)
 
 
 def one_moment(a: Traits, b: Traits) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from itertools import islice
+from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from dedupd.core.photo import Evidence, Holding, Measures, Traits
@@ -21,6 +22,17 @@ def chunks(values: Iterable[_T]) -> Iterator[tuple[list[_T], str]]:
     waiting = iter(values)
     while chunk := list(islice(waiting, _VARIABLES)):
         yield chunk, ",".join("?" * len(chunk))
+
+
+def months_in(link: Connection, table: str, ids: Iterable[int]) -> set[str]:
+    """The months of these rows of files or groups."""
+    return {
+        row[0]
+        for chunk, marks in chunks(ids)
+        for row in link.execute(
+            f"SELECT DISTINCT month FROM {table} WHERE id IN ({marks}) AND month!=''", chunk
+        )
+    }
 
 
 def listed(values: Iterable[Sequence[str]], width: int) -> Iterator[tuple[list[str], str]]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.columns import chunks, clamped, sentence, signed, unsigned
+from dedupd.adapters.ledger.columns import chunks, clamped, months_in, sentence, signed, unsigned
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import BYTES_ALONE, FileStat, FileState
 from dedupd.core.records import FileRow
@@ -66,13 +66,7 @@ class FileRows(LedgerPart):
 
     def months_of(self, ids: Iterable[int]) -> set[str]:
         """The months of these files."""
-        found: set[str] = set()
-        for chunk, marks in chunks(ids):
-            rows = self._link.execute(
-                f"SELECT DISTINCT month FROM files WHERE id IN ({marks}) AND month!=''", chunk
-            )
-            found.update(r[0] for r in rows)
-        return found
+        return months_in(self._link, "files", ids)
 
     def at(self, root: int, path: str) -> FileRow | None:
         row = self._link.execute(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, sentence
+from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, months_in, sentence
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Relation
 from dedupd.core.records import GroupOutline, GroupRow, HeldGroupRow, MemberRow, ProposedRow, RootRow
@@ -134,13 +134,7 @@ class GroupRows(LedgerPart):
 
     def months_of(self, groups: Iterable[int]) -> set[str]:
         """The months of these groups."""
-        found: set[str] = set()
-        for chunk, marks in chunks(groups):
-            rows = self._link.execute(
-                f"SELECT DISTINCT month FROM groups WHERE id IN ({marks}) AND month!=''", chunk
-            )
-            found.update(r[0] for r in rows)
-        return found
+        return months_in(self._link, "groups", groups)
 
     def get(self, id: int) -> GroupRow | None:
         found = self._groups("WHERE id=?", (id,))

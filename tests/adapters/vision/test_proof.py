@@ -13,7 +13,7 @@ import pytest
 from blake3 import blake3
 from PIL import Image
 
-from dedupd.adapters.vision import align, proof, thumbnails
+from dedupd.adapters.vision import align, islands, proof, thumbnails
 from dedupd.adapters.vision.decode import Refused, area_resize
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
 from tests.support.compare import compare
@@ -210,6 +210,15 @@ def test_the_whole_has_all_the_pixels_of_the_file(tmp_path: Path, size: tuple[in
     assert np.abs(whole - grey).mean() < 1
     assert isinstance(close, align.Prepared)
     assert max(close.width, close.height) == min(max(size), proof.FINE_SIDE)
+
+
+@pytest.mark.parametrize(("side", "at_least"), [(4000, islands.SIDE), (3300, islands.SIDE), (1700, 1700)])
+def test_islands_are_looked_for_in_enough_pixels(tmp_path: Path, side: int, at_least: int) -> None:
+    """A JPEG of 3300 px is decoded to half of that for the closer look: there its small letters are gone."""
+    photo(size=(side, side // 2)).save(tmp_path / "a.jpg", quality=90)
+    content = blake3((tmp_path / "a.jpg").read_bytes()).hexdigest()
+    large = proof.PairPictures().large(os.fspath(tmp_path / "a.jpg"), content)
+    assert max(large.shape) >= at_least
 
 
 @pytest.mark.parametrize("size", [(3299, 2475), (3300, 2475), (3300, 2476)])
