@@ -7,6 +7,7 @@
     ├── AlreadyRunning        another instance holds the lock                 4
     ├── NoDaemon              no daemon answers on the socket                 5
     ├── StateError            the state folder cannot be used (full, foreign) 1
+    │   ├── NothingYet        no photo was looked at yet: there is no ledger  1
     │   └── LedgerDamaged     ledger.db cannot be trusted: moves are off      1
     ├── RootError             a root is missing, unreadable, swapped          1
     ├── VisionError           the worker cannot see (no model, crashed)       1
@@ -75,6 +76,10 @@ class NoDaemon(DedupdError):
 
 class StateError(DedupdError):
     """The state folder cannot be used: full, foreign, read-only, newer."""
+
+
+class NothingYet(StateError):
+    """There is no ledger: no photo was looked at yet. Of a ledger that is there and cannot be read, nothing is known."""
 
 
 class LedgerDamaged(StateError):

@@ -17,7 +17,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.foreign import Scope
 from dedupd.core.narrowing import Narrowing
 from dedupd.core.records import GroupRow, RootRow
-from dedupd.errors import StateError
+from dedupd.errors import NothingYet
 from dedupd.pipeline.consent import proposals
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
@@ -30,11 +30,11 @@ class LibraryView:
     """The state of a library, read only."""
 
     def __init__(self, settings: Settings, where: Places) -> None:
-        """Raises StateError when there is no ledger yet or it cannot be read."""
+        """Raises NothingYet when there is no ledger, another StateError when it cannot be read."""
         self.settings, self._places, self.scope = settings, where, scope_of(settings)
         self._vision: VisionWorker | None = None
         if not where.ledger.exists():
-            raise StateError(
+            raise NothingYet(
                 f"there is nothing in {where.state} yet: start with `dedupd scan ROOT` or `dedupd run ROOT`"
             )
         self.ledger = Ledger(where.ledger, read_only=True)

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from dedupd.core.records import HeldBetter
-from dedupd.errors import DedupdError, StateError
+from dedupd.errors import DedupdError, NothingYet
 from dedupd.protocol.requests import GetMoves
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, StatusView
 from dedupd.reviewing.facts import differing, would_change
@@ -116,8 +116,8 @@ class Pages:
                 page = await self._reading.months(offset)
                 found += page.months
                 offset = page.next_offset
-        except StateError:
-            pass  # nothing was ever looked at: the page says so
+        except NothingYet:
+            pass  # the page says so
         return self._page(
             "months.html", _KEYS_MONTHS, status=status, rows=by_year(found),
             places={path: place for place, path in enumerate(status.roots)},

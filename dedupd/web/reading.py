@@ -18,7 +18,7 @@ import msgspec
 
 from dedupd.config import Places, Settings
 from dedupd.core.records import HeldBetter
-from dedupd.errors import NoDaemon, StateError
+from dedupd.errors import NoDaemon, NothingYet, StateError
 from dedupd.library import LibraryView
 from dedupd.protocol.notices import MonthChanged, Notice, Resync, StatusChanged
 from dedupd.protocol.requests import (
@@ -75,7 +75,7 @@ class LibraryReading:
     async def status(self) -> StatusView:
         try:
             return await self._asked(GetStatus(), StatusView, lambda view: view.status())
-        except StateError:
+        except NothingYet:
             return StatusView(daemon="stopped", roots=[str(root) for root in self._settings.roots])
 
     async def recent_status(self) -> StatusView:

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from dedupd.config import Places, Settings
 from dedupd.core.photo import FileState
-from dedupd.errors import StateError
+from dedupd.errors import NothingYet
 from dedupd.library import Library, LibraryView
 from dedupd.pipeline.measure_thresholds import copy_thresholds
 from dedupd.pipeline.slices import Stop
@@ -201,7 +201,7 @@ class Sets:
                 settings = replace(settings, embedder=view.ledger.get("embedder") or settings.embedder)
                 library = Library(settings, where, vision=self._vision())
                 copy_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
-        except StateError:  # there is no library yet
+        except NothingYet:
             library = Library(settings, where, vision=self._vision())
         return library
 

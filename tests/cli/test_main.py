@@ -71,6 +71,19 @@ def test_status_answers_even_where_there_is_nothing(capsys: pytest.CaptureFixtur
     assert (answer["daemon"], answer["photos"], answer["roots"]) == ("stopped", 0, [])
 
 
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["models"]])
+def test_a_ledger_that_cannot_be_read_is_not_told_as_an_empty_one(
+    command: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = home / "state" / "dedupd" / "ledger.db"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(b"no ledger, or what a failing disk gives of one" * 100)
+    assert run(*command) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"dedupd: the ledger {ledger} is damaged")
+
+
 @pytest.mark.parametrize("command", [["groups"], ["months"], ["show", "1"]])
 def test_questions_about_nothing_are_one_sentence(
     command: list[str], home: Path, capsys: pytest.CaptureFixture[str]

@@ -244,6 +244,13 @@ async def test_without_a_daemon_and_state_there_is_a_status_and_a_sentence(alone
     assert refused(await alone.client.get("/api/groups")) == (409, "no_state")
 
 
+async def test_a_ledger_that_cannot_be_read_is_not_told_as_an_empty_one(alone: Served) -> None:
+    alone.places.ledger.write_bytes(b"no ledger, or what a failing disk gives of one" * 100)
+    for path in ("/api/status", "/", "/api/groups"):
+        answer = await alone.client.get(path)
+        assert answer.status_code == 409 and "is damaged" in answer.text
+
+
 async def test_without_a_daemon_what_is_known_is_read_and_acts_wait(
     serve: Serve, shelf: Shelf, tmp_path: Path
 ) -> None:

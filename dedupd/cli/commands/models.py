@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dedupd.cli.console import answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.cli.options import Commands, add_command, add_json, parse_positive
-from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, StateError, UsageError
+from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, NothingYet, UsageError
 
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
@@ -92,8 +92,8 @@ def _list(arguments: argparse.Namespace) -> int:
         with closing(LibraryView(settings, places)) as view:
             chosen = view.ledger.get("embedder")
             _add_own(rows, view, chosen)
-    except StateError:
-        pass  # nothing was seen yet
+    except NothingYet:
+        pass
     if arguments.json:
         answer_json(rows)
         return int(ExitCode.OK)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.cli.options import Commands, add_command, add_json
-from dedupd.errors import ExitCode, PhotosError, StateError, UsageError
+from dedupd.errors import ExitCode, NothingYet, PhotosError, UsageError
 
 if TYPE_CHECKING:
     from dedupd.adapters.apple.exported_files import ExportedFiles
@@ -305,9 +305,7 @@ def _chosen(
         with closing(LibraryView(settings, places)) as view:
             plan = Plan(view.ledger, settings, view.roots)
             return choose(plan, LocalDisk(), Exports(record.files()))
-    except StateError:
-        if places.ledger.exists():
-            raise
+    except NothingYet:
         raise UsageError(
             f"nothing was looked at yet: `dedupd scan {record.folder}` finds the duplicates"
         ) from None

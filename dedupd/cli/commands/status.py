@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_json
-from dedupd.errors import ExitCode, StateError
+from dedupd.errors import ExitCode, NothingYet
 
 if TYPE_CHECKING:
     from dedupd.protocol.views import StatusView
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     try:
         view = asked(settings, places, GetStatus(), StatusView, lambda state: state.status())
-    except StateError:
+    except NothingYet:
         view = StatusView(daemon="stopped", roots=[str(r) for r in settings.roots])
     if arguments.json:
         answer_json(msgspec.to_builtins(view))
