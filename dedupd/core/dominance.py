@@ -75,6 +75,8 @@ class Side:
     """Whether a stamp, a signature or a watermark was laid over it."""
     alone: float
     """Chroma in its worst block that the other cannot give, grey units at standard deviation 50."""
+    spot: float
+    """The same in a few pixels, of whichever of the two has more."""
     tones: float
     """Spread of its levels that the other shows as one, grey units at standard deviation 50."""
     tones_level: float
@@ -101,6 +103,7 @@ def _side(end: str, traits: Traits, m: Measures) -> Side:
         beyond=extra.get(f"beyond_{end}", 1 - overlap),
         marked=laid_over(m) == end,
         alone=extra.get(f"colour_alone_{end}", 0.0),
+        spot=extra.get("colour_spot", 0.0),
         tones=extra.get(f"tones_alone_{end}", 0.0),
         tones_level=extra.get(f"tones_level_{end}", 0.0),
         screen=extra.get(f"inside_{end}", 0.0),
@@ -219,6 +222,9 @@ def _colour(one: Side, other: Side, m: Measures, relation: Relation) -> Iterator
     own = not (moment or stamped or one.holding.palette)
     if not clause and own and one.alone > bars.COLOUR_ALONE:
         clause = "has other colours in a part of it"
+    # Which of both is right, nothing tells: an eye may have been red, or been made so.
+    if not clause and own and one.spot > bars.COLOUR_SPOT and not _colours_gone(other.holding, one.holding):
+        clause = "has other colours in a small part of it"
     if not clause and _wider(one.holding, other.holding):
         clause = "has colours beyond sRGB"
     if clause:

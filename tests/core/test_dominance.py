@@ -264,6 +264,15 @@ def test_a_part_with_other_colours_is_lost() -> None:
     assert lost(edge(extra={"colour_alone_a": 23.0}), PHOTO, OTHER) == ()
 
 
+def test_of_other_colours_in_a_few_pixels_nothing_tells_which_are_right() -> None:
+    pair = edge(extra={"colour_spot": 29.0})
+    assert aspects(lost(pair, PHOTO, OTHER)) == aspects(lost(pair, OTHER, PHOTO)) == {"colour"}
+    assert lost(edge(extra={"colour_spot": 27.0}), PHOTO, OTHER) == ()
+    assert lost(edge(relation=Relation.BURST, extra={"colour_spot": 90.0}), PHOTO, OTHER) == ()
+    faded = edge(COLOURFUL, Holding(), extra={"colour_spot": 90.0})
+    assert lost(faded, OTHER, PHOTO) == (), "it has no colours at all"
+
+
 def test_another_moment_has_its_own_colours_but_not_none() -> None:
     moved = edge(relation=Relation.BURST, hues=0.5, extra={"colour_alone_a": 90.0})
     assert lost(moved, PHOTO, OTHER) == ()

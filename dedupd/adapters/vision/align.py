@@ -615,7 +615,7 @@ class CloseLook:
         The transform is refined. `tones_alone_a`, `tones_level_a`: see residual.Tones. `rest`: root mean square
         difference of grey levels without any tone map; `rest_worst`: the same of the worst 16-px block;
         `fine_around`: `fine_worst` outside an overlay, which is described when it was too faint at 400 px. 99 without
-        a transform.
+        a transform. `colour_spot`: see residual.colour_spot.
         """
         if not self._lies:
             return replace(measures, fine_worst=99.0)
@@ -635,6 +635,7 @@ class CloseLook:
             "rest_worst": rest_worst,
             "fine_around": around,
             **_tones(laid.residual),
+            "colour_spot": laid.residual.colour_spot(),
         }
         return replace(measures, fine_worst=worst, extra=extra)
 

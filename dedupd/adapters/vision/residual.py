@@ -8,7 +8,7 @@ align and never judge. Worker process only.
 # pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false, reportMissingImports=false
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -56,6 +56,10 @@ _INKS = ((cv2.MORPH_BLACKHAT, cv2.MORPH_CLOSE), (cv2.MORPH_TOPHAT, cv2.MORPH_OPE
 _REACH = 32
 """px from which on nothing around a stroke says anything of its ground: more than half of all the squares together."""
 _FITTING, _LEFT = 0.8, 0.4
+_SPOT = 3
+"""px of the low-passed planes: the side of a place that tells of its colour."""
+_WHITE, _BLACK = 245, 8
+_FIVE, _NINE = np.ones((5, 5), np.uint8), np.ones((9, 9), np.uint8)
 _EVENLY, _GRAIN = 0.3, 4.0
 """Tones are compared in this share of the picture, its most even part, and wherever the spread is below so
 many grey levels: elsewhere texture hides steps, from the eye too."""
@@ -479,17 +483,42 @@ class Residual:
         """For a, and for b: the chroma in its worst block that a smooth map from the other does not explain,
         grey units at standard deviation 50. An object that lost its colour, or has another one, shows here,
         however small it is."""
-        (plane_a, x_a), (plane_b, x_b) = (
-            _chroma_plane(view.colours, view.low, self.trusted) for view in (self.view_a, self.view_b)
+        rank = self._whole.size // 500
+        places = (
+            (left, self._whole.flat[self._whole.of(gone)]) for left, gone in self._gone(self._in_blocks)
         )
-        mean_a, mean_b = self._in_blocks(plane_a), self._in_blocks(plane_b)
-        # (H, W): what both show there, and how much each shows.
-        both, of_a, of_b = _dot(mean_a, mean_b), _dot(mean_a, mean_a), _dot(mean_b, mean_b)
-        return self._not_given(plane_a, plane_b, x_b, both, of_a), self._not_given(
-            plane_b, plane_a, x_a, both, of_b
-        )
+        of_a, of_b = (_strongest(left, gone, rank) for left, gone in places)
+        return of_a, of_b
 
-    def _not_given(self, wanted: Plane, given: Plane, luma: Plane, both: Plane, own: Plane) -> float:
+    def colour_spot(self) -> float:
+        """The chroma in its worst place of a few pixels that neither gives the other by a smooth map, grey units at standard
+        deviation 50. A red eye that was mended, another jersey, a marked line: too small for a block.
+
+        Where either is black or white it had no choice of colour.
+        """
+        inner = cv2.erode(self.small.view(np.uint8), _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        places = Masked(inner > (_clipped(self.view_a.colours) | _clipped(self.view_b.colours)))
+        found = self._gone(lambda plane: cv2.blur(plane, (_SPOT, _SPOT)))
+        return max(_strongest(left, places.flat[places.of(gone)], _SPOT**2 - 1) for left, gone in found)
+
+    def _gone(self, in_places: Callable[[Plane], Plane]) -> Iterator[tuple[Plane, Mask]]:
+        """For a, and for b: (H, W, 2) chroma that a smooth map from the other leaves, as means in places, and (H, W) where
+        most of its own is not in the other."""
+        (plane_a, x_a), (plane_b, x_b) = self._chroma_planes
+        mean_a, mean_b = in_places(plane_a), in_places(plane_b)
+        both = _dot(mean_a, mean_b)  # (H, W): what both show there
+        for wanted, given, luma, mean in ((plane_a, plane_b, x_b, mean_a), (plane_b, plane_a, x_a, mean_b)):
+            rest, scale = self._not_given(wanted, given, luma)
+            # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
+            # its hue differs.
+            yield in_places(rest), both < _LEFT * scale * _squared(mean)
+
+    @cached_property
+    def _chroma_planes(self) -> list[tuple[Plane, Plane]]:
+        return [_chroma_plane(view.colours, view.low, self.trusted) for view in (self.view_a, self.view_b)]
+
+    def _not_given(self, wanted: Plane, given: Plane, luma: Plane) -> tuple[Plane, float]:
+        """(H, W, 2) what a smooth map from the other leaves, and how strong colours are beside those of the other."""
         terms = cv2.merge([np.ones_like(luma), luma, luma * luma, given])
         sample, target = self.trusted.of(terms, _FEW), self.trusted.of(wanted, _FEW)
         weights = _ridge(sample, target)
@@ -498,17 +527,7 @@ class Residual:
         off = _squared(target - sample @ weights)
         kept = np.flatnonzero(off <= np.quantile(off, _FITTING))
         rest = wanted - terms @ _ridge(sample.take(kept, axis=0), target.take(kept, axis=0))
-        left = self._in_blocks(rest)
-        # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
-        # its hue differs.
-        scale = float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
-        gone = self._whole.flat[self._whole.of(both < _LEFT * scale * own)]
-        rank = self._whole.size // 500
-        if len(gone) <= rank:
-            return 0.0
-        # Of the others it is 0: many equal numbers take the partition most of its time.
-        there = at(left, gone)
-        return float(np.partition(np.sqrt(_dot(there, there)), -1 - rank)[-1 - rank])
+        return rest, float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
 
     def tones_alone(self) -> tuple[Tones, Tones]:
         """For a, and for b. Noise, compression, resizing and any curve that keeps levels apart spread both
@@ -631,6 +650,21 @@ def _highest(values: Plane, rank: int) -> float:
 def _dot(x: Plane, y: Plane) -> Plane:
     """Dot products of vectors of two: numpy's own sum over so short an axis costs ten times as much."""
     return x[..., 0] * y[..., 0] + x[..., 1] * y[..., 1]
+
+
+def _strongest(left: Plane, places: NDArray[np.intp], rank: int) -> float:
+    """The length of this rank, counted from 0 for the longest, of (H, W, 2) vectors at these places; elsewhere it is 0."""
+    if len(places) <= rank:
+        return 0.0
+    # Without the others: many equal numbers take the partition most of its time.
+    return float(np.partition(np.sqrt(_squared(at(left, places))), -1 - rank)[-1 - rank])
+
+
+def _clipped(colours: Plane) -> Pixels:
+    """(H, W) where there is nearly black, or one channel as high as it can be, and next to it."""
+    most = colours.max(axis=-1)
+    white, black = (most >= _WHITE).view(np.uint8), (most <= _BLACK).view(np.uint8)
+    return cv2.dilate(white, _NINE) | cv2.dilate(black, _FIVE)
 
 
 def _squared(x: Plane) -> Plane:

@@ -157,6 +157,38 @@ def test_a_thing_that_lost_its_colour_is_seen_however_small(tmp_path: Path, numb
     assert "colour" in found.lost()
 
 
+def eyes(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """A face with eyes of 11 px."""
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((380, 240, 560, 400), fill=(150, 120, 100))
+    for left in (430, 490):
+        draw.ellipse((left, 300, left + 11, 311), fill=colour)
+    return image
+
+
+@pytest.mark.parametrize("number", SCENES)
+@pytest.mark.parametrize(("side", "quality"), [(960, 90), (720, 75)])
+def test_whether_red_eyes_were_mended_or_made_a_person_decides(
+    tmp_path: Path, number: int, side: int, quality: int
+) -> None:
+    mended = eyes(scene(number), (34, 28, 30)).resize((side, side * 3 // 4), Image.Resampling.LANCZOS)
+    found = compare(
+        saved(tmp_path / "red.jpg", eyes(scene(number), (190, 45, 50)), quality=90),
+        saved(tmp_path / "mended.jpg", mended, quality=quality),
+    )
+    assert "colour" in found.lost() & found.lost_of_second()
+
+
+def test_where_a_lighter_copy_is_white_it_has_no_other_colours(tmp_path: Path) -> None:
+    """A lamp that was nearly white before: the copy lacks its colour, and has none of its own."""
+    photo = eyes(scene(42), (235, 215, 110))
+    lighter = photo.point(lambda x: min(255, int(x * 1.4)))
+    found = compare(
+        saved(tmp_path / "photo.jpg", photo, quality=90), saved(tmp_path / "lighter.jpg", lighter, quality=92)
+    )
+    assert "colour" not in found.lost_of_second()
+
+
 @pytest.mark.parametrize("number", SCENES)
 def test_one_coloured_thing_in_a_grey_picture_is_a_colour(tmp_path: Path, number: int) -> None:
     grey = scene(number).convert("L").convert("RGB")
