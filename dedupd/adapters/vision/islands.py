@@ -21,6 +21,7 @@ from dedupd.adapters.vision.masked import Mask
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 Band = NDArray[np.int16]
+Counts = NDArray[np.int32]
 
 SIDE = 2000
 """px of the long side, at most: a letter eight pixels high in a photo of three megapixels is still one there, and a JPEG of
@@ -39,14 +40,17 @@ _AROUND, _STILL = 0.985, 1.0
 no island is in better surroundings, or it is a car, a fingertip, a glint."""
 _WITHIN, _RING, _SPARED = 3, 13, 7
 """px at half the size: what lies around an island, without its rim; and the rim of the overlap."""
+_NEAR = _RING // 2 + 1
+"""px at half the size, on each side: an island with all that lies around it."""
 _REACH = 12
 """px: found again within these, it only moved."""
 _MOVED_LEAVES, _BETTER = 0.2, 0.4
 """What moved is found again this well, and this much better than at rest: a light on a dark wall, three pixels on."""
 _MOST_SIDE, _MOST = 150, 1000
-"""px of an island, at half the size, and how many are looked at."""
-_ROWS, _MARGIN = 512, 16
-"""Rows that are compared at a time: the planes of a whole picture would take ten times its bytes."""
+"""px of an island, at half the size, and how many are looked at, of those that hold still: the largest."""
+_ROWS, _STRIP, _MARGIN = 512, 96, 16
+"""Rows that are compared at a time: the planes of a whole picture would take ten times its bytes. Fewer after the flow, so
+that what need not be compared is left out. And what blurs reach beyond them, in px. All even."""
 _LEVELS = 250
 """Correlations are kept as whole numbers up to this."""
 
@@ -58,13 +62,21 @@ def island(x: Pixels, y: Pixels, inside: Mask) -> float:
     x, y, inside = x[:height, :width], y[:height, :width], inside[:height, :width]
     if min(x.shape) < 2:  # a line of pixels has no place with something around it
         return 0.0
-    flow = _flow(x, y)
-    alike = _alike(x, y, flow)
     inner = np.ascontiguousarray(inside[::2, ::2]).view(np.uint8)
     inner = cv2.erode(inner, _square(_SPARED), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    unlike = cv2.dilate((alike < _UNLIKE * _LEVELS).view(np.uint8) & inner, _square(_WITHIN)) & inner
+    still = _Still(y)
+    alike = still.alike_at_rest(x)
+    unlike = _unlike(alike, inner)
+    if not unlike.any():
+        return 0.0
+    flow = _flow(x, y)
+    unmoved = cv2.magnitude(flow[..., 0], flow[..., 1]) <= _STILL
+    _follow(x, still, flow, _around(_Places(unlike), unmoved), alike)
+    found = list(_islands(alike, inner, _Places(_unlike(alike, inner)), unmoved))
+    if not found:
+        return 0.0
     x, y = (cv2.GaussianBlur(picture, (0, 0), 0.8) for picture in (x, y))
-    return max((_another(x, y, *place) for place in _islands(alike, unlike, inner, flow)), default=0.0)
+    return max(_another(x, y, *place) for place in found)
 
 
 def _flow(x: Pixels, y: Pixels) -> Plane:
@@ -80,35 +92,83 @@ def _flow(x: Pixels, y: Pixels) -> Plane:
     return np.asarray(follow.calc(small[1], small[0], None) / shrink, np.float32)
 
 
-def _alike(x: Pixels, y: Pixels, flow: Plane) -> Pixels:
-    """Local correlation of every second pixel, 0 to `_LEVELS`, as they lie or after the flow: whichever is higher."""
+class _Still:
+    """The picture that lies still, as it is compared: with another as that lies over it, and as flow brings it there."""
+
+    def __init__(self, picture: Pixels) -> None:
+        height, width = picture.shape
+        self._columns = slice(0, width)
+        self._rows = [slice(top, min(top + _ROWS, height)) for top in range(0, height, _ROWS)]
+        self._band = np.empty((height, width), np.int16)
+        self._energy = np.empty((height // 2, width // 2), np.float32)
+        for rows in self._rows:
+            part, kept = _with_margin(rows, height)
+            band = _band(picture[part])
+            self._band[rows], self._energy[_half(rows)] = band[kept], _nearby(band, band)[_half(kept)]
+
+    def alike_at_rest(self, other: Pixels) -> Pixels:
+        """Local correlation of every second pixel, 0 to `_LEVELS`, as they lie."""
+        alike = np.empty(self._energy.shape, np.uint8)
+        for rows in self._rows:
+            part, kept = _with_margin(rows, len(other))
+            alike[_half(rows)] = self.alike(other[part], part, self._columns)[_half(kept)]
+        return alike
+
+    def alike(self, other: Pixels, rows: slice, columns: slice) -> Pixels:
+        """The same of a picture that lies over these rows and columns."""
+        band = _band(other)
+        both, energy = _nearby(band, self._band[rows, columns]), _nearby(band, band)
+        cv2.multiply(energy, self._energy[_half(rows), _half(columns)], energy)
+        alike = cv2.divide(both, cv2.sqrt(energy, energy), both)
+        return cv2.convertScaleAbs(np.maximum(alike, 0), alpha=_LEVELS)
+
+
+def _around(places: _Places, unmoved: Mask) -> Mask:
+    """Where it matters whether flow finds what differs: a place that moves as a whole holds no island."""
+    may = np.concatenate(([False], places.around(unmoved)[0] > 0))[places.labels]
+    return cv2.dilate(may.view(np.uint8), _square(_RING)).view(bool)
+
+
+def _follow(x: Pixels, still: _Still, flow: Plane, wanted: Mask, alike: Pixels) -> None:
+    """Raise `alike`, where `wanted`, to the correlation after the flow, if that is higher."""
     height, width = x.shape
-    alike = np.empty((height // 2, width // 2), np.uint8)
     way = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
-    way[..., 0] += np.arange(width, dtype=np.float32)
-    way[..., 1] += np.arange(height, dtype=np.float32)[:, None]
-    for top in range(0, height, _ROWS):
-        first, last = max(0, top - _MARGIN), min(height, top + _ROWS + _MARGIN)
-        part = slice(first, last)
-        followed = cv2.remap(x, way[part], None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        target = _band(y[part])
-        of_target = _nearby(target, target)
-        best = cv2.max(*(_correlation(_band(each), target, of_target) for each in (x[part], followed)))
-        kept = slice((top - first) // 2, (min(top + _ROWS, height) - first) // 2)
-        alike[top // 2 : (top + _ROWS) // 2] = cv2.convertScaleAbs(np.maximum(best[kept], 0), alpha=_LEVELS)
-    return alike
+    for top in range(0, height, _STRIP):
+        rows = slice(top, min(top + _STRIP, height))
+        down, kept_down = _with_margin(rows, height)
+        for columns in _runs(wanted[_half(rows)].any(axis=0)):
+            across, kept_across = _with_margin(columns, width)
+            there = way[down, across].copy()
+            there[..., 0] += np.arange(across.start, across.stop, dtype=np.float32)
+            there[..., 1] += np.arange(down.start, down.stop, dtype=np.float32)[:, None]
+            followed = cv2.remap(x, there, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            found = still.alike(followed, down, across)[_half(kept_down), _half(kept_across)]
+            here = alike[_half(rows), _half(columns)]
+            np.maximum(here, found, out=here)
+
+
+def _runs(wanted: Mask) -> Iterator[slice]:
+    """Columns of the whole that hold these of half the size: one run where the gap costs less than two margins."""
+    columns = np.flatnonzero(wanted)
+    for run in np.split(columns, np.flatnonzero(np.diff(columns) > _MARGIN) + 1):
+        if run.size:
+            yield slice(2 * int(run[0]), 2 * int(run[-1]) + 2)
+
+
+def _with_margin(part: slice, most: int) -> tuple[slice, slice]:
+    """The part with all that its blurs reach, and its place in that."""
+    grown = _grown(part.start, part.stop - part.start, _MARGIN, most)
+    return grown, slice(part.start - grown.start, part.stop - grown.start)
+
+
+def _half(part: slice) -> slice:
+    return slice(part.start // 2, part.stop // 2)
 
 
 def _band(picture: Pixels) -> Band:
-    level = cv2.multiply(picture, _PARTS, dtype=cv2.CV_16S)
+    level = np.multiply(picture, _PARTS, dtype=np.int16)
     fine, coarse = (cv2.GaussianBlur(level, (0, 0), sigma) for sigma in (_FINE, _COARSE))
     return cv2.subtract(fine, coarse)
-
-
-def _correlation(one: Band, other: Band, of_other: Plane) -> Plane:
-    both, of_one = _nearby(one, other), _nearby(one, one)
-    cv2.multiply(of_one, of_other, of_one)
-    return cv2.divide(both, cv2.sqrt(of_one, of_one), both)
 
 
 def _nearby(one: Band, other: Band) -> Plane:
@@ -119,26 +179,50 @@ def _nearby(one: Band, other: Band) -> Plane:
     return cv2.add(cv2.blur(halved, (_BOX, _BOX)), _FLOOR**2)
 
 
-def _islands(alike: Pixels, unlike: Pixels, inner: Pixels, flow: Plane) -> Iterator[tuple[slice, slice]]:
+def _unlike(alike: Pixels, inner: Pixels) -> Pixels:
+    return cv2.dilate((alike < _UNLIKE * _LEVELS).view(np.uint8) & inner, _square(_WITHIN)) & inner
+
+
+class _Places:
+    """What differs, place by place: that at index 0 has label 1."""
+
+    def __init__(self, unlike: Pixels) -> None:
+        # The default way takes nearly twice as long.
+        found = cv2.connectedComponentsWithStatsWithAlgorithm(unlike, 8, cv2.CV_32S, cv2.CCL_BBDT)
+        self.labels: Counts = found[1]
+        self.boxes: Counts = found[2][1:, :4]
+        """Left, top, width and height of each."""
+        self.areas: Counts = found[2][1:, cv2.CC_STAT_AREA]
+
+    def around(self, where: Mask) -> tuple[Counts, Counts]:
+        """In how many pixels of each place and its surroundings this is so, and of how many; `where` may be coarser."""
+        upto = cv2.integral(where.view(np.uint8))
+        (left, right), (top, bottom) = (self._edges(axis, where.shape[1 - axis]) for axis in (0, 1))
+        count = upto[bottom, right] - upto[top, right] - upto[bottom, left] + upto[top, left]
+        return count, (right - left) * (bottom - top)
+
+    def _edges(self, axis: int, of: int) -> tuple[Counts, Counts]:
+        """Where each with its surroundings begins and ends, across or down a plane of so many pixels."""
+        first, length, whole = self.boxes[:, axis], self.boxes[:, 2 + axis], self.labels.shape[1 - axis]
+        start = np.maximum(first - _NEAR, 0) * of // whole
+        return start, np.maximum(start + 1, np.minimum(first + length + _NEAR, whole) * of // whole)
+
+
+def _islands(alike: Pixels, inner: Pixels, places: _Places, unmoved: Mask) -> Iterator[tuple[slice, slice]]:
     """The rows and columns of what differs where all around it is alike and holds still."""
     height, width = alike.shape
-    _, labels, found, _ = cv2.connectedComponentsWithStats(unlike, connectivity=8)
-    found = found[1:]
-    for label in np.argsort(-found[:, cv2.CC_STAT_AREA], kind="stable")[:_MOST]:
-        left, top, w, h = (int(value) for value in found[label, :4])
-        if max(w, h) > _MOST_SIDE:
-            continue
-        near = _grown(top, h, _RING // 2 + 1, height), _grown(left, w, _RING // 2 + 1, width)
-        here = (labels[near] == label + 1).view(np.uint8)
-        ring = cv2.dilate(here, _square(_RING)) & ~cv2.dilate(here, _square(_WITHIN)) & inner[near]
-        around = alike[near][ring > 0]
-        if around.size < _RING or np.count_nonzero(around < _AROUND * _LEVELS) > around.size / 5:
-            continue
-        coarse = tuple(
-            slice(at.start * of // whole, max(at.start * of // whole + 1, at.stop * of // whole))
-            for at, of, whole in zip(near, flow.shape, alike.shape, strict=False)
-        )
-        if np.median(np.hypot(flow[coarse][..., 0], flow[coarse][..., 1])) <= _STILL:
+    far, close, apart = _square(_RING), _square(_WITHIN), alike < _AROUND * _LEVELS
+    holds_still, of = places.around(unmoved)
+    # No ring is large enough with less that is alike: of thousands of places, in leaves, hundreds need no closer look.
+    enough = places.around(~apart)[0] >= _RING * 4 / 5
+    may = np.flatnonzero(enough & (holds_still >= of / 2) & (places.boxes[:, 2:].max(axis=1) <= _MOST_SIDE))
+    for place in may[np.argsort(-places.areas[may], kind="stable")[:_MOST]].tolist():
+        left, top, w, h = places.boxes[place].tolist()
+        near = _grown(top, h, _NEAR, height), _grown(left, w, _NEAR, width)
+        here = (places.labels[near] == place + 1).view(np.uint8)
+        ring = cv2.dilate(here, far) & ~cv2.dilate(here, close) & inner[near]
+        around = cv2.countNonZero(ring)
+        if around >= _RING and cv2.countNonZero(ring & apart[near].view(np.uint8)) <= around / 5:
             yield _grown(2 * top, 2 * h, 3, 2 * height), _grown(2 * left, 2 * w, 3, 2 * width)
 
 

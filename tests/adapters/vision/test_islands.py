@@ -1,5 +1,7 @@
 """One camera, two shots, and in one place something else: another digit, another move."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import subprocess
@@ -8,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -91,13 +94,87 @@ def test_what_lies_outside_of_what_both_show_is_none() -> None:
     assert islands.island(laid((300, 300)), laid(), shown) == 0
 
 
-@pytest.mark.parametrize("rows", [64, 300, 5000])
-def test_rows_compared_at_a_time_make_no_difference(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = laid((300, 300), (700, 512)), laid((300, 300))
-    usual = islands.island(one, other, EVERYWHERE)
+def shaken(picture: np.ndarray, by: float) -> np.ndarray:
+    way = np.array([[1, 0, by], [0, 1, by / 2]])
+    return cv2.warpAffine(
+        picture, way, picture.shape[::-1], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def gravel(*spots: tuple[int, int]) -> np.ndarray:
+    """So fine that half a pixel makes a difference, and spots of something finer."""
+    ground = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 1, (700, 900)), (0, 0), 2)
+    ground *= 15 / ground.std()
+    for x, y in spots:
+        ground[y - 6 : y + 7, x - 6 : x + 7] = np.random.default_rng(9).uniform(-120, 120, (13, 13))
+    return np.clip(ground + 120, 0, 255).astype(np.uint8)
+
+
+SHAKEN = gravel(), shaken(gravel((300, 300), (640, 512)), 0.5)
+
+
+@pytest.mark.parametrize(("rows", "strip"), [(64, 64), (300, 32), (5000, 5000)])
+def test_rows_compared_at_a_time_make_no_difference(
+    rows: int, strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = SHAKEN
+    usual, at_rest = islands.island(one, other, EVERYWHERE), islands._Still(other).alike_at_rest(one)
     monkeypatch.setattr(islands, "_ROWS", rows)
-    assert usual > 0.1
-    assert abs(islands.island(one, other, EVERYWHERE) - usual) < 0.02
+    monkeypatch.setattr(islands, "_STRIP", strip)
+    assert np.array_equal(islands._Still(other).alike_at_rest(one), at_rest)
+    assert islands.island(one, other, EVERYWHERE) == usual > 0.1
+
+
+def test_a_hand_that_shook_is_followed_around_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same is found as if the whole was followed, and less where nothing is."""
+
+    def everywhere(wanted: np.ndarray) -> list[slice]:
+        return [slice(0, 2 * len(wanted))]
+
+    def nowhere(_: np.ndarray) -> list[slice]:
+        return []
+
+    usual = islands.island(*SHAKEN, EVERYWHERE)
+    monkeypatch.setattr(islands, "_runs", everywhere)
+    assert islands.island(*SHAKEN, EVERYWHERE) == usual > 0.1
+    monkeypatch.setattr(islands, "_runs", nowhere)
+    assert islands.island(*SHAKEN, EVERYWHERE) == 0, "half a pixel off, all around it differs too"
+
+
+@pytest.mark.parametrize(("by", "at_least"), [(0.9, 0.1), (5, 0)])
+def test_flow_that_errs_hides_nothing_unless_all_moves(
+    by: float, at_least: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flow(x: np.ndarray, _: np.ndarray) -> np.ndarray:
+        return np.full((*x.shape, 2), by / 2**0.5, np.float32)
+
+    monkeypatch.setattr(islands, "_flow", flow)
+    found = islands.island(gravel(), gravel((300, 300)), EVERYWHERE)
+    assert found > at_least if at_least else found == 0
+
+
+def test_around_a_place_in_a_coarser_plane_is_what_lies_there() -> None:
+    unlike = np.zeros((200, 300), np.uint8)
+    for top, left, height, width in ((0, 0, 3, 5), (90, 140, 20, 9), (195, 290, 5, 10), (40, 200, 1, 60)):
+        unlike[top : top + height, left : left + width] = 1
+    where = np.random.default_rng(3).random((120, 175)) < 0.5
+    places = islands._Places(unlike)
+    counts, sizes = places.around(where)
+    for (left, top, width, height), count, size in zip(places.boxes.tolist(), counts, sizes, strict=True):
+        rows = slice(max(top - 7, 0) * 120 // 200, min(top + height + 7, 200) * 120 // 200)
+        columns = slice(max(left - 7, 0) * 175 // 300, min(left + width + 7, 300) * 175 // 300)
+        assert (count, size) == (where[rows, columns].sum(), where[rows, columns].size)
+    assert len(counts) == 4
+
+
+def test_nothing_is_followed_where_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_flow(*_: object) -> None:
+        raise AssertionError("most shots of a camera that stands still need none")
+
+    monkeypatch.setattr(islands, "_flow", no_flow)
+    assert islands.island(laid((300, 300)), laid((300, 300)), EVERYWHERE) == 0
+    with pytest.raises(AssertionError):
+        islands.island(laid((300, 300)), laid(), EVERYWHERE)
 
 
 @pytest.mark.parametrize("size", [(100, 2400), (63, 590), (16, 200), (1, 300), (40, 2400)])
