@@ -664,7 +664,7 @@ def _clipped(colours: Plane) -> Pixels:
     """(H, W) where there is nearly black, or one channel as high as it can be, and next to it."""
     most = colours.max(axis=-1)
     white, black = (most >= _WHITE).view(np.uint8), (most <= _BLACK).view(np.uint8)
-    return cv2.dilate(white, _NINE) | cv2.dilate(black, _FIVE)
+    return np.bitwise_or(cv2.dilate(white, _NINE), cv2.dilate(black, _FIVE))
 
 
 def _squared(x: Plane) -> Plane:
