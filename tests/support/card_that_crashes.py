@@ -1,4 +1,4 @@
-"""A worker that dies whenever a card embeds, as with a broken driver; without cards it answers. Started as a process."""
+"""A worker that dies whenever it looks for cards, as with a broken driver; without cards it answers. Started as a process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _look(request: messages.Ingest, gpus: str, send: object) -> None:
     for file in request.files:
         send(messages.Begun(key=file.key))
     if gpus != "0":
-        send(messages.Busy(what=messages.ON_CARD, begins=True))
+        send(messages.Busy(what=messages.LOADING, begins=True))
         os.abort()
     for file in request.files:
         seen = Unreadable(reason="seen without cards")

@@ -1,8 +1,9 @@
-"""Which graphics cards the networks of this process may use, how much of their memory, and with which number
-format.
+"""Which graphics cards may be used, how much of their memory, and with which number format.
 
-The worker sets it once, before a network's library is loaded: later it would have no effect. Must never load such
-a library, except to describe it.
+Each process sets it once, before a network's library is loaded: later it would have no effect. On one card several
+processes work: one embeds, and with `gpu_decode` DECODERS more decode photos. Together they are allowed the share of
+its memory that its owner set; what the driver keeps for itself in each of them, some hundred MB, no library counts.
+Must never load such a library, except to describe it.
 
     python -m dedupd.adapters.vision.accelerators GPUS FRACTION     one line of what is there, for `dedupd doctor`
 """
@@ -12,23 +13,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ALL = "all"
 NOT_MEASURED = "not measured on a card"
 _PATIENCE_SECONDS = 20.0
-_allowed: dict[str, Any] = {"gpus": ALL, "memory": 0.9}
+DECODERS = 4
+"""Processes that decode on one card: a single one, one file at a time, would leave it idle most of the time."""
+_allowed: dict[str, Any] = {"gpus": ALL, "memory": 0.9, "decoding": False}
 _HALF, _BRAIN = (7, 0), (8, 0)
 """Compute capabilities from which CUDA cards compute float16 and bfloat16 at full speed; older cards emulate
 them."""
 
 
-def allow(gpus: str, memory_fraction: float) -> None:
+def allow(gpus: str, memory_fraction: float, *, decoding: bool = False) -> None:
     """`gpus`: how many cards, as '0' or '2', or 'all'. `memory_fraction`: share of each card's memory, 0 to
-    1."""
-    _allowed.update(gpus=gpus, memory=memory_fraction)
+    1, of this process and of those that it starts; `decoding`: some of those decode photos on the cards."""
+    _allowed.update(gpus=gpus, memory=memory_fraction, decoding=decoding)
     if gpus != ALL:
         count = int(gpus)
         known = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -36,31 +38,33 @@ def allow(gpus: str, memory_fraction: float) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards[:count])
 
 
-def devices(torch: Any) -> list[str]:
-    """What torch may compute on: each allowed card, or Apple's, or the processor."""
-    if _allowed["gpus"] != "0":
-        if torch.cuda.is_available():
-            every = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-            limit = torch.cuda.set_per_process_memory_fraction
-            if found := [each for each in every if _takes_no_more(each, limit, each)]:
-                return found
-        if torch.backends.mps.is_available() and _takes_no_more(
-            "mps", torch.mps.set_per_process_memory_fraction
-        ):
-            return ["mps"]
-    return ["cpu"]
+def share_to_embed() -> float:
+    """Of a card's memory, for the process that embeds on it: half of what is allowed where others decode there."""
+    return float(_allowed["memory"]) / (2 if _allowed["decoding"] else 1)
 
 
-def _takes_no_more(device: str, limit: Callable[..., None], *of: str) -> bool:
-    """Allow this process its share of a card's memory: the first thing that is asked of it. False when it is of no use."""
-    try:
-        limit(float(_allowed["memory"]), *of)
-    except Exception as error:  # noqa: BLE001
-        # Whatever a driver raises: one that is broken, or another program's alone, keeps nobody from the others.
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        print(f"{device} is not used ({said})", file=sys.stderr, flush=True)
-        return False
-    return True
+def share_to_decode() -> float:
+    """The same for each process that decodes: a photo of 24 Mpixel takes 0.65 GB meanwhile, which a card of 8 GB has."""
+    return (float(_allowed["memory"]) - share_to_embed()) / DECODERS
+
+
+def torch_cards(torch: Any) -> list[str]:
+    """The cards that torch may compute on. They are only counted: nothing is asked of them in this process."""
+    if _allowed["gpus"] == "0":
+        return []
+    if torch.cuda.is_available():
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["mps"] if torch.backends.mps.is_available() else []
+
+
+def take(torch: Any, card: str) -> None:
+    """Let this process use this card alone, and no more of its memory than allowed: the first thing that is asked of it.
+    Raises whatever a driver raises."""
+    if card.startswith("cuda"):
+        torch.cuda.set_device(card)  # else some memory of the first card would be taken too
+        torch.cuda.set_per_process_memory_fraction(float(_allowed["memory"]), card)
+    elif card == "mps":
+        torch.mps.set_per_process_memory_fraction(float(_allowed["memory"]))
 
 
 def memory_left(torch: Any, device: str) -> int:
@@ -102,23 +106,26 @@ def attention(torch: Any, device: str) -> str:
     return "flash attention" if built and torch.cuda.get_device_capability(device) >= _BRAIN else "sdpa"
 
 
-def onnx_providers(onnxruntime: Any) -> list[tuple[str, dict[str, str]]]:
-    """What ONNX Runtime may compute on beside the processor, one entry for each card; it is not tried yet."""
+def onnx_cards(onnxruntime: Any) -> list[str]:
+    """What ONNX Runtime may compute on beside the processor, as 'PROVIDER:NUMBER' or 'PROVIDER'; it is not tried yet."""
     if _allowed["gpus"] == "0":
         return []
     offered = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" in offered:
-        # Without TF32: its ten bits of mantissa would give other vectors than the processor.
-        usual = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-        if cards := _memory_of_nvidia():
-            usual["gpu_mem_limit"] = str(int(min(cards) * _allowed["memory"]))
-        return [
-            ("CUDAExecutionProvider", {"device_id": str(number), **usual})
-            for number in range(_cards_of_nvidia())
-        ]
-    if "CoreMLExecutionProvider" in offered:
-        return [("CoreMLExecutionProvider", {})]
-    return []
+        return [f"CUDAExecutionProvider:{number}" for number in range(_cards_of_nvidia())]
+    return ["CoreMLExecutionProvider"] if "CoreMLExecutionProvider" in offered else []
+
+
+def onnx_provider(card: str) -> tuple[str, dict[str, str]]:
+    """How ONNX Runtime is told to compute on this card."""
+    name, _, number = card.partition(":")
+    if not number:
+        return name, {}
+    # Without TF32: its ten bits of mantissa would give other vectors than the processor.
+    options = {"device_id": number, "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    if cards := _memory_of_nvidia():
+        options["gpu_mem_limit"] = str(int(min(cards) * _allowed["memory"]))
+    return name, options
 
 
 def _cards_of_nvidia(folder: Path = Path("/dev")) -> int:
@@ -145,21 +152,37 @@ def told() -> str:
     try:
         import torch
 
-        named = {device: _named(torch, device) for device in devices(torch)}
-        said.append(f"torch {torch.__version__} on {', '.join(named.values())}")
+        named = [_named(torch, card) for card in torch_cards(torch) if _taken(torch, card)]
+        said.append(f"torch {torch.__version__} on {', '.join(named or [_named(torch, 'cpu')])}")
     except Exception as error:  # noqa: BLE001
         # Whatever keeps a broken installation from being imported.
         said.append(f"torch cannot be used ({type(error).__name__})")
     try:
         import onnxruntime
 
-        found = [name for name, _ in onnx_providers(onnxruntime)]
-        said.append(f"ONNX Runtime {onnxruntime.__version__} on {', '.join(found) or 'the processor'}")
+        found = ", ".join(onnx_cards(onnxruntime)) or "the processor"
+        said.append(f"ONNX Runtime {onnxruntime.__version__} on {found}")
     except Exception as error:  # noqa: BLE001
         said.append(f"ONNX Runtime cannot be used ({type(error).__name__})")
     on_cards = any(word in line for line in said for word in ("cuda", "mps", "Provider"))
     memory = f"; {_allowed['memory']:.0%} of a card's memory; {NOT_MEASURED}" if on_cards else ""
     return "; ".join(said) + memory
+
+
+def _taken(torch: Any, card: str) -> bool:
+    """Whether this process can have it; one that is broken, or another program's alone, keeps nobody from the others."""
+    try:
+        take(torch, card)
+    except Exception as error:  # noqa: BLE001
+        # Whatever a driver raises.
+        print(f"{card} is not used ({first_line(error)})", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, in one line: drivers say much."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _named(torch: Any, device: str) -> str:

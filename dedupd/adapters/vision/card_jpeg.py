@@ -12,14 +12,15 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
-from dedupd.adapters.vision.accelerators import devices
+from dedupd.adapters.vision.accelerators import ALL, allow, take, torch_cards
 from dedupd.adapters.vision.hashes import phashes
 
 _TRIAL = 16
@@ -111,18 +112,20 @@ def pictures_alike(ours: Image.Image, usual: Image.Image) -> bool:
     return bool(apart <= _MOST_APART and bits <= _MOST_BITS)
 
 
-def gives_the_same_vectors(decode: DecodeOnCard, embedder: _Embeds | None) -> bool:
-    """Whether generated photos, decoded on the card, give the same vectors. Asked once."""
-    for seed in range(2):
-        data = _made_up(seed)
-        with Image.open(io.BytesIO(data)) as image:
+def decode_made_up(decode: DecodeOnCard) -> list[NDArray[np.uint8]]:
+    """What a card gives for generated photos: the same for all cards. Raises whatever a driver raises."""
+    return [decode(_made_up(seed), 4) for seed in range(2)]
+
+
+def gives_the_same_vectors(decoded: Sequence[memoryview], embedder: _Embeds | None) -> bool:
+    """Whether what a card gave for generated photos, as RGB, is what the processor gives, to this embedder too."""
+    for seed, rgb in enumerate(decoded):
+        with Image.open(io.BytesIO(_made_up(seed))) as image:
             image.draft(None, (image.width // 4, image.height // 4))
             usual = image.convert("RGB")
-        try:
-            ours = Image.fromarray(decode(data, 4))
-        except Exception:  # noqa: BLE001
-            # Whatever a driver raises.
+        if rgb.nbytes != 3 * usual.width * usual.height:
             return False
+        ours = Image.frombytes("RGB", usual.size, rgb)
         if not pictures_alike(ours, usual):
             return False
         if embedder is not None:
@@ -132,13 +135,12 @@ def gives_the_same_vectors(decode: DecodeOnCard, embedder: _Embeds | None) -> bo
     return True
 
 
-def decoding_cards(embedder: _Embeds | None) -> list[str]:
-    """The allowed cards of CUDA that decode photos as the processor does, for this embedder."""
+def decoding_cards() -> list[str]:
+    """The allowed cards of CUDA. Nothing is asked of them in this process."""
     try:
         import torch
 
-        found = [device for device in devices(torch) if device.startswith("cuda")]
-        good = [each for each in found if gives_the_same_vectors(torchvision_decoder(each), embedder)]
+        return [card for card in torch_cards(torch) if card.startswith("cuda")]
     except Exception as error:  # noqa: BLE001
         # Whatever keeps a broken installation from being imported.
         print(
@@ -147,12 +149,9 @@ def decoding_cards(embedder: _Embeds | None) -> list[str]:
             flush=True,
         )
         return []
-    for device in found:
-        if device not in good:
-            print(f"{device} decodes photos otherwise: the processor does", file=sys.stderr, flush=True)
-    return good
 
 
+@cache
 def _made_up(seed: int) -> bytes:
     """A photo of smooth things and grain, of a size that no block divides."""
     rng = np.random.default_rng(seed)
@@ -162,6 +161,15 @@ def _made_up(seed: int) -> bytes:
     written = io.BytesIO()
     Image.fromarray(np.clip(scene + grain, 0, 255).astype(np.uint8)).save(written, "JPEG", quality=90)
     return written.getvalue()
+
+
+def decoder_on(card: str, memory: float) -> DecodeOnCard:
+    """This card, with this share of its memory, for this process. Raises whatever a broken installation raises."""
+    import torch
+
+    allow(ALL, memory)
+    take(torch, card)
+    return torchvision_decoder(card)
 
 
 def torchvision_decoder(device: str) -> DecodeOnCard:

@@ -1,6 +1,6 @@
 """For a child process that does one long task and must end when its parent ends, in whatever way.
 
-Its stdin is a pipe from its parent to which nobody writes: the kernel closes it when the parent is gone.
+Its stdin is a pipe from its parent: the kernel closes it when the parent is gone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+
+from dedupd.adapters.vision.messages import HEAD, Message, answer_frame, length_of
 
 _PR_SET_PDEATHSIG = 1
 _M_MMAP_THRESHOLD, _SMALL_BLOCK = -3, 1 << 20
@@ -62,6 +64,36 @@ def take_over_stdio() -> tuple[int, int]:
     os.dup2(null, 0)
     os.dup2(2, 1)
     return incoming, outgoing
+
+
+class Parent:
+    """The connection to the process that started this one, for messages on stdin and stdout."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self.incoming, self._outgoing = incoming, outgoing
+
+    def body(self) -> bytearray:
+        """The body of the next message. Ends this process when the parent is gone."""
+        return self._bytes(length_of(self._bytes(HEAD)))
+
+    def _bytes(self, count: int) -> bytearray:
+        found = bytearray(count)
+        self.fill(memoryview(found))
+        return found
+
+    def fill(self, into: memoryview) -> None:
+        """With the bytes that follow a message. Ends this process when the parent is gone."""
+        while into:
+            count = os.readv(self.incoming, [into])
+            if not count:
+                os._exit(0)
+            into = into[count:]
+
+    def tell(self, message: Message) -> None:
+        """Send one whole message."""
+        left = memoryview(answer_frame(message))
+        while left:
+            left = left[os.write(self._outgoing, left) :]
 
 
 def end_with_parent() -> None:

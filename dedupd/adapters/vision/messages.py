@@ -19,6 +19,8 @@ from dedupd.core.relations import Prospect
 
 MAX_FRAME = 256 << 20
 _LENGTH = struct.Struct(">I")
+HEAD = _LENGTH.size
+"""Bytes before each body."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -249,8 +251,9 @@ class Decoded(Message, frozen=True):
     key: int
 
 
-ON_CARD, LOADING = "embedding on a card", "loading the embedder"
-"""What is done where a driver may end the process: then no file is suspected before it was tried without cards."""
+ON_CARD = "embedding on a card"
+LOADING = "loading the embedder"
+"""What is done where a driver may end the worker: then no file is suspected before it was tried without cards."""
 
 
 class Busy(Message, frozen=True):
@@ -431,7 +434,7 @@ def answer_frame(message: Message) -> bytes:
         return frame(message)
     try:
         framed = frame(message)
-        _decoder_of(type(message)).decode(memoryview(framed)[_LENGTH.size :])
+        _decoder_of(type(message)).decode(memoryview(framed)[HEAD:])
         return framed
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         print(f"an answer that cannot be sent: {error!r}", file=sys.stderr, flush=True)
@@ -443,6 +446,14 @@ def answer_frame(message: Message) -> bytes:
 @cache
 def _decoder_of(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
     return msgspec.msgpack.Decoder(kind)
+
+
+def length_of(head: bytes | bytearray) -> int:
+    """Of the body that follows these HEAD bytes. Raises ValueError for a length over the limit."""
+    (length,) = _LENGTH.unpack_from(head)
+    if length > MAX_FRAME:
+        raise ValueError(f"a message of {length} bytes is over the limit")
+    return int(length)
 
 
 class Unframer:
@@ -457,14 +468,11 @@ class Unframer:
 
     def next(self) -> bytes | None:
         """The next whole body, or None. Raises ValueError for a length over the limit."""
-        if len(self._buffer) < _LENGTH.size:
+        if len(self._buffer) < HEAD:
             return None
-        (length,) = _LENGTH.unpack_from(self._buffer)
-        if length > MAX_FRAME:
-            raise ValueError(f"a message of {length} bytes is over the limit")
-        end = _LENGTH.size + length
+        end = HEAD + length_of(self._buffer)
         if len(self._buffer) < end:
             return None
-        body = bytes(self._buffer[_LENGTH.size : end])
+        body = bytes(self._buffer[HEAD:end])
         del self._buffer[:end]
         return body

@@ -7,7 +7,6 @@ worker.
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import sys
@@ -19,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.vision import small
-from dedupd.adapters.vision.child import limit_itself, return_free_memory, take_over_stdio
+from dedupd.adapters.vision.child import Parent, limit_itself, return_free_memory, take_over_stdio
 from dedupd.adapters.vision.decode import BLOCKLESS
 from dedupd.adapters.vision.embedders.base import Shape
 from dedupd.adapters.vision.file_reading import DecodedFile, read_file
-from dedupd.adapters.vision.messages import Message, Unframer, answer_frame
+from dedupd.adapters.vision.messages import Message
 from dedupd.adapters.vision.reader_messages import (
+    CanRead,
     FileRead,
     Granted,
     Holds,
@@ -44,35 +44,19 @@ _LIBRARIES = 1 << 30
 """Bytes of address space beside those that pictures are granted."""
 _SMALL_ROOM = 8 << 20
 """Bytes that a process takes without asking: enough for a camera's photo, decoded small."""
-_PART = 1 << 16
 _IDLE_SECONDS = 0.5
 
 
-class _Worker:
+class _Worker(Parent):
     """The connection to the worker."""
-
-    def __init__(self, incoming: int, outgoing: int) -> None:
-        self._incoming, self._outgoing = incoming, outgoing
-        self._unframer = Unframer()
 
     def wait_for_order(self) -> None:
         """Until there is one. Whoever waits long keeps no freed memory, which a large picture elsewhere may need."""
-        if not select.select([self._incoming], [], [], _IDLE_SECONDS)[0]:
+        if not select.select([self.incoming], [], [], _IDLE_SECONDS)[0]:
             return_free_memory()
 
     def next(self) -> ToReader:
-        """The worker's next message. Ends this process when the worker is gone."""
-        while (body := self._unframer.next()) is None:
-            part = os.read(self._incoming, _PART)
-            if not part:
-                os._exit(0)
-            self._unframer.feed(part)
-        return from_worker.decode(body)
-
-    def tell(self, message: Message) -> None:
-        left = memoryview(answer_frame(message))
-        while left:
-            left = left[os.write(self._outgoing, left) :]
+        return from_worker.decode(self.body())
 
     def grants(self, question: Message) -> bool:
         self.tell(question)
@@ -106,11 +90,10 @@ def main() -> None:
     said = worker.next()
     assert isinstance(said, PrepareToRead)
     BLOCKLESS.update(said.blockless)
-    if said.card:
-        _use(said.card)
+    decoded = _use(said.card, said.memory) if said.card else []
     small.share_room(_SharedRoom(worker))
     pictures = None if said.shape is None else ShapedPictures(Shape(**said.shape), said.side)
-    worker.tell(StillReading())
+    worker.tell(CanRead(decoded=[np.ascontiguousarray(each).data for each in decoded]))
     while True:
         worker.wait_for_order()
         order = worker.next()
@@ -122,13 +105,16 @@ def main() -> None:
         worker.tell(_told(found))
 
 
-def _use(card: str) -> None:
-    """Have the card decode; where it cannot be had, the processor does."""
-    from dedupd.adapters.vision.card_jpeg import CardJpegs, torchvision_decoder
+def _use(card: str, memory: float) -> list[NDArray[np.uint8]]:
+    """Have the card decode, with this share of its memory: what it gives for generated photos. Where it cannot be had, the
+    processor does."""
+    from dedupd.adapters.vision.card_jpeg import CardJpegs, decode_made_up, decoder_on
 
     limit_itself(resource.RLIM_INFINITY)  # the driver maps far more than it uses
     try:
-        small.use_card(CardJpegs(torchvision_decoder(card)))
+        decode = decoder_on(card, memory)
+        decoded = decode_made_up(decode)
+        small.use_card(CardJpegs(decode))
     except Exception as error:  # noqa: BLE001
         # Whatever keeps a broken installation from being imported.
         print(
@@ -136,6 +122,8 @@ def _use(card: str) -> None:
             file=sys.stderr,
             flush=True,
         )
+        return []
+    return decoded
 
 
 def _told(found: DecodedFile) -> FileRead:

@@ -15,7 +15,7 @@ from dedupd.core.photo import Traits, Unreadable
 
 
 class PrepareToRead(Message, frozen=True):
-    """First of all; answered with StillReading once it can read."""
+    """First of all; answered with CanRead."""
 
     model: str
     blockless: list[int]
@@ -25,6 +25,15 @@ class PrepareToRead(Message, frozen=True):
     """Fields of Shape: how the embedder's picture is made; None: there is no embedder."""
     card: str = ""
     """What decodes JPEGs for it, as 'cuda:0'; '': the processor."""
+    memory: float = 0.0
+    """Share of that card's memory."""
+
+
+class CanRead(Message, frozen=True):
+    """It can read now."""
+
+    decoded: list[memoryview]
+    """RGB of what its card gave for generated photos; []: the processor decodes."""
 
 
 class ReadFile(Message, frozen=True):
@@ -82,7 +91,7 @@ class FileRead(Message, frozen=True):
 
 
 ToReader = PrepareToRead | ReadFile | Granted
-FromReader = StillReading | Holds | NeedRoom | LeaveRoom | FileRead
+FromReader = CanRead | StillReading | Holds | NeedRoom | LeaveRoom | FileRead
 
 from_worker: msgspec.msgpack.Decoder[ToReader] = msgspec.msgpack.Decoder(ToReader)
 from_reader: msgspec.msgpack.Decoder[FromReader] = msgspec.msgpack.Decoder(FromReader)

@@ -18,11 +18,14 @@ import numpy as np
 from PIL import Image
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.accelerators import DECODERS, share_to_decode
 from dedupd.adapters.vision.candidates.coarse import SIDE
 from dedupd.adapters.vision.embedders.base import Embedder, Shape
 from dedupd.adapters.vision.file_reading import DecodedFile
 from dedupd.adapters.vision.reader_messages import (
+    CanRead,
     FileRead,
+    FromReader,
     Granted,
     Holds,
     LeaveRoom,
@@ -39,8 +42,6 @@ from dedupd.core.photo import Unreadable
 
 READER = "dedupd.adapters.vision.reader"
 _START_SECONDS = 120.0
-_ON_ONE_CARD = 4
-"""Processes that decode on one card: a single one, one file at a time, would leave it idle most of the time."""
 _TRIES = 2
 """Processes that one file may crash."""
 
@@ -70,8 +71,9 @@ class Readers:
         self._idle: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
         self._start = True
         self._cards: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for card in list(cards) * _ON_ONE_CARD:
+        for card in list(cards) * DECODERS:
             self._cards.put(card)
+        self._refused: set[str] = set()
 
     def read(
         self, file: messages.FileToRead, holds: Callable[[str], bool], alive: Callable[[], None]
@@ -113,24 +115,40 @@ class Readers:
                 if process.alive():
                     return process
                 process.kill()  # it ended while idle; no file is to blame
-        if not self._start:
-            return None
-        said = self._said
-        try:
-            process = WorkerProcess(READER, None)
-        except OSError:  # no memory for one more, or no more processes allowed
-            return None
-        try:
+        while self._start:
+            said = self._said
             with suppress(queue.Empty):
-                said = msgspec.structs.replace(said, card=self._cards.get_nowait())
-            process.send(said)
-            from_reader.decode(process.body(_START_SECONDS))
-        except WorkerDied as died:
+                said = msgspec.structs.replace(said, card=self._cards.get_nowait(), memory=share_to_decode())
+            if said.card in self._refused:
+                continue
+            try:
+                process = WorkerProcess(READER, None)
+            except OSError:  # no memory for one more, or no more processes allowed
+                return None
+            try:
+                process.send(said)
+                if self._trusts(from_reader.decode(process.body(_START_SECONDS))):
+                    return process
+                why = "it decodes otherwise"
+            except WorkerDied as died:
+                why = str(died)
             process.kill()
-            self._start = False
-            print(f"no process that reads starts ({died}): threads do it", file=sys.stderr, flush=True)
-            return None
-        return process
+            if not said.card:
+                self._start = False
+                _say(f"no process that reads starts ({why}): threads do it")
+            elif said.card not in self._refused:
+                self._refused.add(said.card)
+                _say(f"{said.card} decodes no photos ({why}): the processor does")
+        return None
+
+    def _trusts(self, ready: FromReader) -> bool:
+        """Whether its card, if it uses one, decodes as the processor does."""
+        assert isinstance(ready, CanRead)
+        if not ready.decoded:
+            return True
+        from dedupd.adapters.vision.card_jpeg import gives_the_same_vectors
+
+        return gives_the_same_vectors(ready.decoded, self._embedder)
 
     def _converse(
         self,
@@ -147,7 +165,7 @@ class Readers:
                 match said:
                     case FileRead():
                         return self._decoded(file.key, said)
-                    case StillReading():
+                    case StillReading() | CanRead():
                         alive()
                     case Holds():
                         process.send(Granted(yes=holds(said.content)))
@@ -182,3 +200,8 @@ class Readers:
                 self._idle.get_nowait().leave()
             except queue.Empty:
                 return
+
+
+def _say(line: str) -> None:
+    """Into the worker's log."""
+    print(line, file=sys.stderr, flush=True)

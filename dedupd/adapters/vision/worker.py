@@ -83,12 +83,12 @@ class WorkerService:
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
-        allow(configure.gpus, configure.gpu_memory_fraction)
         self._blockless = set(configure.blockless)
         jobs, waited_for = configure.jobs, configure.waited_for
         self._thread_count = _thread_count(jobs, waited_for=waited_for)
         self._threads = ThreadPoolExecutor(self._thread_count, "see")
         self._card_decodes = configure.gpu_decode and configure.gpus != "0"
+        allow(configure.gpus, configure.gpu_memory_fraction, decoding=self._card_decodes)
         self._reader_count = _reader_count(jobs, waited_for=waited_for)
         if self._card_decodes:
             self._reader_count = max(self._reader_count, _MOST_THREADS)
@@ -233,7 +233,7 @@ class WorkerService:
                 from dedupd.adapters.vision.card_jpeg import decoding_cards
 
                 limit_itself(resource.RLIM_INFINITY)  # the driver maps far more than it uses
-                cards = decoding_cards(embedder)
+                cards = decoding_cards()
             return reader_pool(embedder, self.model.id, self._blockless, self._reader_count, cards)
 
     def _contents(self, request: messages.Missing | messages.Held) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -21,13 +22,14 @@ BUSY_SECONDS = 600.0
 _LEAVE_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
 _PART = 1 << 16
+_NOTHING = memoryview(b"")
 
 
 class WorkerDied(Exception):
     """The process ended or stalled in the middle of a request; the message is a clause for people."""
 
     def __init__(self, clause: str, *, on_card: bool = False) -> None:
-        """`on_card`: while a graphics card was at work, or might have been."""
+        """`on_card`: while graphics cards were looked for."""
         super().__init__(clause)
         self.on_card = on_card
 
@@ -62,12 +64,14 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._popen.poll() is None
 
-    def send(self, message: messages.Message) -> None:
+    def send(self, message: messages.Message, bytes_after: memoryview = _NOTHING) -> None:
+        """One message, and after it many bytes as they are: to put them into it would copy them twice."""
         assert self._popen.stdin is not None
-        left = memoryview(messages.frame(message))
         try:
-            while left:
-                left = left[self._popen.stdin.write(left) or 0 :]
+            for part in (memoryview(messages.frame(message)), bytes_after):
+                left = part
+                while left:
+                    left = left[self._popen.stdin.write(left) or 0 :]
         except OSError:
             raise WorkerDied(self._cause()) from None
 
@@ -79,7 +83,7 @@ class WorkerProcess:
                 case messages.Busy(begins=begins, what=what):
                     step = 1 if begins else -1
                     self._busy += step
-                    self._on_card += step * (what in (messages.ON_CARD, messages.LOADING))
+                    self._on_card += step * (what == messages.LOADING)
                 case messages.SeesHere(why=why):
                     self._on_place(why)
                 case _:
@@ -117,19 +121,18 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process now, and wait for its end."""
         self._popen.kill()
-        self._popen.wait()
+        with suppress(subprocess.TimeoutExpired):
+            # One that hangs in a driver, or on a disk that is gone, ends when the kernel lets it: it does nothing more.
+            self._popen.wait(_LEAVE_SECONDS)
         self._close()
 
     def leave(self) -> None:
         """Let the process end by itself: it ends when its stdin closes."""
         if self._popen.stdin is not None:
             self._popen.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._popen.wait(_LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-        self._close()
+        self.kill()
 
     def _close(self) -> None:
         for pipe in (self._popen.stdin, self._popen.stdout):

@@ -22,8 +22,9 @@ class Cards:
 
     def __init__(self, *, cuda: bool = True, mps: bool = False) -> None:
         self.limits: list[tuple[float, str]] = []
+        self.used: list[str] = []
         self.cuda = SimpleNamespace(
-            is_available=lambda: cuda, device_count=lambda: 2,
+            is_available=lambda: cuda, device_count=lambda: 2, set_device=self.used.append,
             set_per_process_memory_fraction=lambda share, device: self.limits.append((share, device)),
         )  # fmt: skip
         self.mps = SimpleNamespace(
@@ -47,40 +48,32 @@ BOTH = ["cuda:0", "cuda:1"]
         ("all", 1.0, Cards(), BOTH, "7,2,5"),
         ("2", 0.5, Cards(), BOTH, "7,2"),
         ("9", 0.9, Cards(), BOTH, "7,2,5"),
-        ("0", 0.5, Cards(mps=True), ["cpu"], ""),
+        ("0", 0.5, Cards(mps=True), [], ""),
         ("all", 0.5, Cards(cuda=False, mps=True), ["mps"], "7,2,5"),
-        ("all", 1.0, Cards(cuda=False), ["cpu"], "7,2,5"),
+        ("all", 1.0, Cards(cuda=False), [], "7,2,5"),
     ],
 )
 def test_no_more_cards_and_no_more_of_their_memory_than_allowed(
     gpus: str, fraction: float, torch: Any, devices: list[str], visible: str
 ) -> None:
     accelerators.allow(gpus, fraction)
-    assert accelerators.devices(torch) == devices
-    assert torch.limits == [(fraction, device) for device in devices if device != "cpu"]
+    assert accelerators.torch_cards(torch) == devices
+    assert (torch.limits, torch.used) == ([], []), "who counts the cards uses none"
+    for device in devices:
+        accelerators.take(torch, device)
+    assert torch.limits == [(fraction, device) for device in devices]
+    assert torch.used == [device for device in devices if device != "mps"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
-@pytest.mark.parametrize(
-    ("broken", "devices"),
-    [({"cuda:0"}, ["cuda:1"]), ({"cuda:0", "cuda:1"}, ["mps"]), ({*BOTH, "mps"}, ["cpu"])],
-)
-def test_a_card_of_which_nothing_can_be_had_keeps_nobody_from_the_others(
-    capsys: pytest.CaptureFixture[str], broken: set[str], devices: list[str]
-) -> None:
-    torch = Cards(mps=True)
-
-    def limit(share: float, device: str = "mps") -> None:
-        if device in broken:
-            raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nand much more")
-
-    torch.cuda.set_per_process_memory_fraction = torch.mps.set_per_process_memory_fraction = limit
-    assert accelerators.devices(torch) == devices
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        f"{each} is not used (CUDA error: all CUDA-capable devices are busy or unavailable)"
-        for each in sorted(broken)
-    ]
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.9, 1.0])
+def test_all_processes_on_a_card_take_no_more_than_is_allowed(fraction: float) -> None:
+    accelerators.allow("all", fraction, decoding=True)
+    decoding = accelerators.DECODERS * accelerators.share_to_decode()
+    assert accelerators.share_to_embed() + decoding == pytest.approx(fraction)
+    assert accelerators.share_to_embed() == pytest.approx(decoding)
+    accelerators.allow("all", fraction)
+    assert (accelerators.share_to_embed(), accelerators.share_to_decode()) == (fraction, 0)
 
 
 def test_onnx_runtime_takes_no_more_of_the_smallest_card_than_allowed(
@@ -90,14 +83,18 @@ def test_onnx_runtime_takes_no_more_of_the_smallest_card_than_allowed(
     runtime: Any = SimpleNamespace(get_available_providers=lambda: ["CUDAExecutionProvider"])
     monkeypatch.setenv("PATH", str(tmp_path))
     accelerators.allow("all", 0.5)
-    assert all("gpu_mem_limit" not in options for _, options in accelerators.onnx_providers(runtime))
+    cards = accelerators.onnx_cards(runtime)
+    assert cards == ["CUDAExecutionProvider:0", "CUDAExecutionProvider:1"]
+    assert "gpu_mem_limit" not in accelerators.onnx_provider(cards[1])[1]
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 81559\necho 24576\n")
     program.chmod(0o755)
-    limits = [options["gpu_mem_limit"] for _, options in accelerators.onnx_providers(runtime)]
-    assert limits == [str(12 << 30)] * 2
+    name, options = accelerators.onnx_provider(cards[1])
+    assert (name, options["device_id"]) == ("CUDAExecutionProvider", "1")
+    assert options["gpu_mem_limit"] == str(12 << 30)
     program.write_text("#!/bin/sh\necho no devices were found\n")
-    assert all("gpu_mem_limit" not in options for _, options in accelerators.onnx_providers(runtime))
+    assert "gpu_mem_limit" not in accelerators.onnx_provider(cards[1])[1]
+    assert accelerators.onnx_provider("CoreMLExecutionProvider") == ("CoreMLExecutionProvider", {})
 
 
 def test_the_first_cards_where_none_were_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +122,7 @@ def test_the_worker_is_told_what_the_settings_say(tmp_path: Path) -> None:
 
 
 def test_doctor_is_told_cards_numbers_attention_and_that_none_was_measured(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch: Any = Cards()
     torch.__version__, torch.version = "2.13.0+cu130", SimpleNamespace(hip=None)
@@ -141,7 +138,17 @@ def test_doctor_is_told_cards_numbers_attention_and_that_none_was_measured(
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
     accelerators.allow("all", 0.9)
-    assert accelerators.told() == (
+    told = (
         "torch 2.13.0+cu130 on cuda:0 NVIDIA H100 (bfloat16, flash attention), cuda:1 NVIDIA H100 (float16, sdpa); "
         "ONNX Runtime 1.31.1 on CoreMLExecutionProvider; 90% of a card's memory; not measured on a card"
     )
+    assert accelerators.told() == told
+
+    def limit(share: float, device: str) -> None:
+        if device == "cuda:0":
+            raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable\nand much more")
+
+    torch.cuda.set_per_process_memory_fraction = limit
+    assert accelerators.told() == told.replace("cuda:0 NVIDIA H100 (bfloat16, flash attention), ", "")
+    said = "cuda:0 is not used (CUDA error: all CUDA-capable devices are busy or unavailable)\n"
+    assert capsys.readouterr().err == said

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from dedupd.adapters.vision import card_jpeg, small
-from dedupd.adapters.vision.card_jpeg import CardJpegs, gives_the_same_vectors
+from dedupd.adapters.vision.card_jpeg import CardJpegs, decode_made_up, gives_the_same_vectors
 from dedupd.adapters.vision.decode import Picture, Refused, decode
 from tests.support.pictures import picture, save
 from tests.support.remote_eyes import TinyEmbedder
@@ -129,9 +129,12 @@ def test_what_is_cut_short_progressive_small_or_no_jpeg_is_the_processors(
 
 
 def test_the_vectors_of_made_up_photos_are_compared_first() -> None:
-    assert gives_the_same_vectors(mean_of_blocks, TinyEmbedder())
-    assert gives_the_same_vectors(mean_of_blocks, None)
-    assert not gives_the_same_vectors(lambda data, scale: mean_of_blocks(data, scale)[::-1], None)
+    decoded = decode_made_up(mean_of_blocks)
+    good = [each.data for each in decoded]
+    assert gives_the_same_vectors(good, TinyEmbedder())
+    assert gives_the_same_vectors(good, None)
+    assert not gives_the_same_vectors([each[::-1].copy().data for each in decoded], None)
+    assert not gives_the_same_vectors([each[1:].data for each in decoded], None)
 
     class Touchy(TinyEmbedder):
         """Turns a rounding into another vector."""
@@ -141,7 +144,7 @@ def test_the_vectors_of_made_up_photos_are_compared_first() -> None:
             rows[1] = -rows[1]
             return rows
 
-    assert not gives_the_same_vectors(mean_of_blocks, Touchy())
+    assert not gives_the_same_vectors(good, Touchy())
 
 
 def test_what_torchvision_decodes_is_the_picture_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +161,7 @@ def test_what_torchvision_decodes_is_the_picture_of_the_processor(monkeypatch: p
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(io=io_module))
     monkeypatch.setitem(sys.modules, "torchvision.io", io_module)
     decoder = card_jpeg.torchvision_decoder("cuda:1")
-    assert gives_the_same_vectors(decoder, TinyEmbedder())
+    assert gives_the_same_vectors([each.data for each in decode_made_up(decoder)], TinyEmbedder())
     assert set(asked) == {"RGB on cuda:1"}
     data = card_jpeg._made_up(1)
     assert np.array_equal(decoder(data, 8), mean_of_blocks(data, 8))
@@ -166,5 +169,5 @@ def test_what_torchvision_decodes_is_the_picture_of_the_processor(monkeypatch: p
 
 def test_without_a_card_none_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr(card_jpeg, "devices", lambda torch: ["cpu"])
-    assert card_jpeg.decoding_cards(None) == []
+    monkeypatch.setattr(card_jpeg, "torch_cards", lambda torch: ["mps"])
+    assert card_jpeg.decoding_cards() == []

@@ -187,7 +187,11 @@ def test_where_pictures_are_embedded_is_heard_between_two_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vision = VisionWorker(tmp_path / "index", tmp_path / "cache")
-    told = [messages.SeesHere(why="nobody answers"), messages.Busy(what="x", begins=True), messages.Done()]
+    told = [
+        messages.SeesHere(why="nobody answers"),
+        messages.Busy(what=messages.ON_CARD, begins=True),
+        messages.Done(),
+    ]
     stream = b"".join(map(messages.frame, told))
     monkeypatch.setattr(WorkerProcess, "__init__", lambda *given: None)
     process = WorkerProcess("", tmp_path, vision._tell_where)
@@ -196,6 +200,7 @@ def test_where_pictures_are_embedded_is_heard_between_two_answers(
     process._unframer.feed(stream)
     assert vision.sees_here == ""
     assert process.receive(1.0) == messages.Done() and process._busy == 1
+    assert not process._on_card, "what a card does, it does in a process of its own"
     assert vision.sees_here == "photos are embedded here for now: nobody answers"
     process._unframer.feed(messages.frame(messages.SeesHere(why="")) + messages.frame(messages.Done()))
     process.receive(1.0)

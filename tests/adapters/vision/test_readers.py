@@ -16,7 +16,7 @@ from PIL import Image
 
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import indexing, messages, reader
-from dedupd.adapters.vision.reader_messages import Granted, NeedRoom, StillReading
+from dedupd.adapters.vision.reader_messages import CanRead, Granted, NeedRoom, StillReading
 from dedupd.adapters.vision.readers import Readers
 from dedupd.adapters.vision.room import Room
 from dedupd.adapters.vision.worker_process import WorkerDied
@@ -158,7 +158,7 @@ class Dying:
     """A process that takes room for a picture and dies of it."""
 
     def __init__(self, module: str, log_path: None) -> None:
-        self._said = iter([StillReading(), StillReading(), NeedRoom(size=9 << 20)])
+        self._said = iter([CanRead(decoded=[]), StillReading(), NeedRoom(size=9 << 20)])
         self.told: list[Any] = []
 
     def send(self, message: Any) -> None:

@@ -88,8 +88,11 @@ class Embedder(Protocol):
     side: int
     """Short side (px) that the decoded picture should have at least."""
     dimensions: int
-    note: str
-    """Which engine runs it, for people."""
+
+    @property
+    def note(self) -> str:
+        """Which engine runs it, for people."""
+        ...
 
     def prepare(self, image: Image.Image) -> NDArray[Any]:
         """One RGB picture as the array that `embed` stacks. Called from several threads."""
@@ -108,6 +111,19 @@ class TakesMuch(Protocol):
     """Pictures; 0: as the settings say."""
     lanes: int
     """Batches at the same time; 0: as many as suit the processor."""
+
+
+class OnCard(Protocol):
+    """A network on a graphics card, in a process that uses this card alone."""
+
+    told: str
+    """How it computes there, for people."""
+    at_once: int
+    """Pictures that the card's memory takes, as far as is known by now."""
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """A row for each prepared picture; raises whatever a driver raises, also when not even one picture fits."""
+        ...
 
 
 def _nothing() -> Sequence[ModelListing]:
@@ -133,8 +149,10 @@ class EmbedderFamily:
     settle: Callable[[Model], Model] | None = None
     """The same model, with what its name leaves open filled in. Worker process only; raises VisionError. None: a name
     leaves nothing open."""
-    on_card: bool = False
+    for_cards: bool = False
     """Whether a graphics card makes it faster."""
+    on_card: Callable[[Model, Path, str], OnCard] | None = None
+    """(model, cache folder, card) -> its network there. Only in a process of that card; raises whatever a driver raises."""
     shape: Shape | None = None
     """The shape, when it is the same for all of its models and known without loading one."""
     to_onnx: Callable[[Model, Path], bytes] | None = None

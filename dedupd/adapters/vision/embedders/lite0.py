@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing, Shape
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing, OnCard, Shape
 
 LITE0 = "lite0-gem/1"
 
@@ -20,7 +20,13 @@ def _parse(setting: str) -> Model | None:
 def _load(model: Model, cache_dir: Path) -> Embedder:
     from dedupd.adapters.vision.engines.lite0_graph import Lite0
 
-    return Lite0(cache_dir)
+    return Lite0(cache_dir, model)
+
+
+def _on_card(model: Model, cache_dir: Path, card: str) -> OnCard:
+    from dedupd.adapters.vision.engines.lite0_graph import graph_on_card
+
+    return graph_on_card(cache_dir, card)
 
 
 def _to_onnx(model: Model, cache_dir: Path) -> bytes:
@@ -42,6 +48,6 @@ def _listings() -> Sequence[ModelListing]:
 
 
 EMBEDDER = EmbedderFamily(
-    name="lite0", spellings=("lite0",), parse=_parse, load=_load, listings=_listings, auto=2,
+    name="lite0", spellings=("lite0",), parse=_parse, load=_load, on_card=_on_card, listings=_listings, auto=2,
     shape=Shape(side=224, fit="squash", resample="bicubic", dimensions=1280), to_onnx=_to_onnx,
 )  # fmt: skip

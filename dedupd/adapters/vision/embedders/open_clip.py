@@ -18,6 +18,7 @@ from dedupd.adapters.vision.embedders.base import (
     EmbedderFamily,
     Model,
     ModelListing,
+    OnCard,
     from_checkpoint,
 )
 
@@ -78,7 +79,13 @@ def _fetch(model: Model) -> None:
 def _load(model: Model, cache_dir: Path) -> Embedder:
     from dedupd.adapters.vision.engines.torch_engine import TorchEmbedder
 
-    return TorchEmbedder(model, _network, _features)
+    return TorchEmbedder(model, cache_dir, _network, _features)
+
+
+def _on_card(model: Model, cache_dir: Path, card: str) -> OnCard:
+    from dedupd.adapters.vision.engines.torch_engine import network_on_card
+
+    return network_on_card(model, _network, _features, card)
 
 
 def _to_onnx(model: Model, cache_dir: Path) -> bytes:
@@ -108,6 +115,6 @@ def _network(model: Model) -> tuple[Any, Any, int]:
 
 EMBEDDER = EmbedderFamily(
     name="open_clip", spellings=("open_clip:NAME/PRETRAINED", "open_clip:NAME@/path/to/checkpoint"),
-    parse=_parse, load=_load, listings=_listings, auto=1, fetch=_fetch, on_card=True,
+    parse=_parse, load=_load, listings=_listings, auto=1, fetch=_fetch, for_cards=True, on_card=_on_card,
     to_onnx=_to_onnx,
 )  # fmt: skip

@@ -117,7 +117,7 @@ def load(model: Model, cache_dir: Path) -> Embedder | None:
 def uses_card(name: str) -> bool:
     """Whether a graphics card makes the model of this name faster. Raises VisionError for an unknown name."""
     family = families().get(parse(name).family)
-    return family is not None and family.on_card
+    return family is not None and family.for_cards
 
 
 def list_models() -> list[ModelListing]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, from_checkpoint
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, OnCard, from_checkpoint
 from dedupd.errors import VisionError
 
 
@@ -40,7 +40,13 @@ def _fetch(model: Model) -> None:
 def _load(model: Model, cache_dir: Path) -> Embedder:
     from dedupd.adapters.vision.engines.torch_engine import TorchEmbedder
 
-    return TorchEmbedder(model, _network, _features)
+    return TorchEmbedder(model, cache_dir, _network, _features)
+
+
+def _on_card(model: Model, cache_dir: Path, card: str) -> OnCard:
+    from dedupd.adapters.vision.engines.torch_engine import network_on_card
+
+    return network_on_card(model, _network, _features, card)
 
 
 def _to_onnx(model: Model, cache_dir: Path) -> bytes:
@@ -119,5 +125,5 @@ def _fill(network: Any, checkpoint: str) -> None:
 
 EMBEDDER = EmbedderFamily(
     name="timm", spellings=("timm:NAME.TAG", "timm:NAME@/path/to/checkpoint"),
-    parse=_parse, load=_load, settle=with_tag, fetch=_fetch, on_card=True, to_onnx=_to_onnx,
+    parse=_parse, load=_load, settle=with_tag, fetch=_fetch, for_cards=True, on_card=_on_card, to_onnx=_to_onnx,
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""The engines that run the networks of embedders. Worker process only; embedders/ knows which model is run."""
+"""The engines that run the networks of embedders: in the worker, and in the processes of cards. embedders/ knows which model is run."""

@@ -28,8 +28,11 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from PIL import Image
 
+from dedupd.adapters.vision.accelerators import NOT_MEASURED
+from dedupd.adapters.vision.cards import Cards
 from dedupd.adapters.vision.child import end_with_parent
-from dedupd.adapters.vision.engines.onnx_engine import OnnxCards, Run, onnx_runner
+from dedupd.adapters.vision.embedders.base import Model
+from dedupd.adapters.vision.engines.onnx_engine import OnnxOnCard, Run, cards_of_onnx, onnx_runner
 from dedupd.errors import VisionError
 
 SIDE = 224
@@ -76,21 +79,29 @@ class Lite0:
     side = SIDE
     dimensions = DIMENSIONS
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, model: Model | None = None) -> None:
+        """`model`: what cards are told to embed with; None: they are not used."""
         self.batch = self.lanes = 0
-        self._at_once = _AT_ONCE
+        self._cards: Cards | None = None
         if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
             graph = _graph(cache_dir)
-            cards = OnnxCards(graph, _probe)
-            if cards.lanes:
-                self._run, self.note = cards.run, f"ONNX Runtime on {cards.note}"
-                self.batch, self.lanes, self._at_once = cards.batch, cards.lanes, cards.batch
-            else:
-                self._run, self.note = onnx_runner(graph), "ONNX Runtime"
+            if model is not None and (names := cards_of_onnx()):
+                self._cards = Cards(model, cache_dir)
+                self._cards.start(names)
+            self._run, self._engine = onnx_runner(graph), "ONNX Runtime"
+            if self._cards:
+                self._cards.wait()
+                self.batch, self.lanes = self._cards.batch, self._cards.lanes
         else:
             layers = read_layers()
             self._run = lambda batch: run_torch(layers, batch)
-            self.note = "torch"
+            self._engine = "torch"
+
+    @property
+    def note(self) -> str:
+        """See `Embedder.note`."""
+        on = self._cards.told if self._cards else ""
+        return f"{self._engine} on {on}; {NOT_MEASURED}" if on else self._engine
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """(224, 224, 3) uint8: the whole picture, squashed."""
@@ -98,10 +109,17 @@ class Lite0:
 
     def embed(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 1280) unit vectors of (N, 224, 224, 3) prepared pictures."""
-        pooled = np.concatenate(
-            [self._run(batch[at : at + self._at_once]) for at in range(0, len(batch), self._at_once)]
-        )
+        pooled = self._cards.run(batch) if self._cards else None
+        if pooled is None:
+            pooled = np.concatenate(
+                [self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)]
+            )
         return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+
+
+def graph_on_card(cache_dir: Path, card: str) -> OnnxOnCard:
+    """The same on this card, in its process. Raises whatever a driver raises, and when it sees otherwise."""
+    return OnnxOnCard(_graph(cache_dir), card, _probe())
 
 
 def _probe() -> NDArray[np.uint8]:

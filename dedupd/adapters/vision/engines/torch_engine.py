@@ -1,27 +1,27 @@
-"""What all torch models share: weights loaded offline, all allowed cards, smaller batches when memory runs out.
+"""What all torch models share: weights loaded offline, number formats, smaller batches when memory runs out.
 
-Owns devices, number formats and memory; must never touch the network or run with random weights. Worker process only.
+Must never touch the network or run with random weights. The worker runs them on the processor alone, a card's process
+(card_process.py) on that card.
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-import copy
 import os
-import queue
 import resource
 import sys
-import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dedupd.adapters.vision.accelerators import devices, memory_left, number_format
-from dedupd.adapters.vision.embedders.base import Model
+from dedupd.adapters.vision.accelerators import memory_left, number_format, take, torch_cards
+from dedupd.adapters.vision.cards import Cards
+from dedupd.adapters.vision.embedders.base import Model, OnCard
 from dedupd.errors import VisionError
 
 _MEMORY_LIMIT = 8 << 30
@@ -38,37 +38,41 @@ Features = Callable[[Any, Any], Any]
 
 
 class TorchEmbedder:
-    """A network of torch as an embedder, on one device or on several at once; thread-safe.
+    """A network of torch as an embedder: on each card, in its process, or here on the processor; thread-safe.
 
-    A card that fails gives its work to the others, and the last of them to the processor.
+    When no card works any more, the processor takes over.
     """
 
     def __init__(
         self,
         model: Model,
+        cache_dir: Path,
         load: Callable[[Model], tuple[Any, Any, int]],
         features: Features,
     ) -> None:
         """`load`: model -> (network with its weights, PIL picture -> (3, S, S) tensor, S); it may raise anything.
-        `features`: network, (N, 3, S, S) tensor -> (N, D) tensor."""
-        self._features = features
-        self._torch, network, self._preprocess, self.side = loaded(model, load)
-        self._network: Any = network.eval()
-        """In the processor's memory: a card that failed gives no weights back."""
-        self._idle: queue.SimpleQueue[_TorchEngine | None] = queue.SimpleQueue()
-        self._losing = threading.Lock()
-        self._here: _TorchEngine | None = None
-        """On the processor, when no card is left. Used by several threads at once."""
+        `features`: network, (N, 3, S, S) tensor -> (N, D) tensor. The family of the model gives cards the same."""
+
+        self._cards = Cards(model, cache_dir)
+
+        def start(torch: Any) -> None:
+            self._cards.start(torch_cards(torch))
+
+        self._torch, network, self._preprocess, self.side = loaded(model, load, start)
+        # Kept in memory: a card that failed gives no weights back.
+        self._here = _TorchEngine(
+            self._torch, network.eval(), features, "cpu", number_format(self._torch, "cpu")
+        )
+        self._cards.wait()
+        self.batch, self.lanes = self._cards.batch, self._cards.lanes
         black = self.prepare(Image.new("RGB", (self.side, self.side)))[None]
-        cards = self._on_cards(black)
-        self._left = self.lanes = len(cards)
-        self.batch = min((card.most for card in cards), default=0)
-        for card in cards:
-            self._idle.put(card)
-        if not cards:
-            self._here = self._on_processor()
-        self.note = "torch " + ", ".join(each.told for each in cards or [self._here] if each)
         self.dimensions = int(self.embed(black).shape[1])
+
+    @property
+    def note(self) -> str:
+        """See `Embedder.note`."""
+        failed = ": every card failed" if self.lanes else ""
+        return f"torch {self._cards.told or self._here.told + failed}"
 
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         """(3, S, S) float32: the model's own resize, crop and normalisation."""
@@ -76,20 +80,10 @@ class TorchEmbedder:
 
     def embed(self, batch: NDArray[np.float32]) -> Vectors:
         """(N, D) unit vectors, by the first device that is idle. VisionError when they fit nowhere."""
-        while True:
-            card = None if self._here else self._idle.get()
-            if card is None:
-                return self._embed_here(batch)
-            try:
-                vectors = card.run(batch)
-            except RuntimeError as error:  # also what torch raises for a card that is gone, or out of memory
-                self._lose(card, error)
-            else:
-                self._idle.put(card)
-                return vectors
+        vectors = self._cards.run(batch)
+        return self._embed_here(batch) if vectors is None else vectors
 
     def _embed_here(self, batch: NDArray[np.float32]) -> Vectors:
-        assert self._here is not None
         try:
             return self._here.run(batch)
         except RuntimeError as error:
@@ -97,69 +91,40 @@ class TorchEmbedder:
                 raise
             raise VisionError("the embedder does not fit in memory: choose a smaller one") from None
 
-    def _lose(self, card: _TorchEngine, error: RuntimeError) -> None:
-        with self._losing:
-            self._left -= 1
-            others = f"{self._left} other card(s)" if self._left else "the processor"
-            _say(f"{card.device} failed ({_first_line(error)}): its work goes to {others}")
-            if not self._left:
-                self._here = self._on_processor()
-                self.note = f"torch {self._here.told}: every card failed"
-                for _ in range(self.lanes):  # whoever waits for a card
-                    self._idle.put(None)
 
-    def _on_cards(self, black: NDArray[np.float32]) -> list[_TorchEngine]:
-        """Those of the allowed cards that work."""
-        found: list[_TorchEngine] = []
-        for device in devices(self._torch):
-            if device == "cpu":
-                continue
-            if device.startswith("cuda"):
-                # The driver maps far more than it uses.
-                _raise_memory_limit(None)
-            try:
-                found.append(self._tried(device, black))
-            except Exception as error:  # noqa: BLE001
-                # Whatever a driver raises: the others are tried, and the processor is there.
-                _say(f"{device} is not used ({_first_line(error)})")
-        return found
-
-    def _tried(self, device: str, black: NDArray[np.float32]) -> _TorchEngine:
-        """An engine on this card, with the shortest number format that gives the same vectors, and its batch size."""
-        torch = self._torch
-        probe = np.concatenate(_patterns(black.shape[1:]))
-        exact = _TorchEngine(torch, copy.deepcopy(self._network), self._features, device, torch.float32)
-        wanted, expected = exact.run(probe), number_format(torch, device)
-        engine = exact
-        if expected != torch.float32:
-            engine = _TorchEngine(torch, exact.network, self._features, device, expected)
-            if not _alike(engine.run(probe), wanted):
-                _say(f"{device} gives other vectors in {expected}: it counts in float32")
-                network = copy.deepcopy(self._network)
-                engine = _TorchEngine(torch, network, self._features, device, torch.float32)
-        engine.fit(black)
-        return engine
-
-    def _on_processor(self) -> _TorchEngine:
-        numbers = number_format(self._torch, "cpu")
-        return _TorchEngine(self._torch, self._network, self._features, "cpu", numbers)
+def network_on_card(
+    model: Model, load: Callable[[Model], tuple[Any, Any, int]], features: Features, card: str
+) -> OnCard:
+    """The same network on this card, with the shortest number format that gives the same vectors, and its batch size.
+    In the card's process; raises whatever a driver raises."""
+    torch, network, preprocess, side = loaded(model, load)
+    take(torch, card)
+    black = np.asarray(preprocess(Image.new("RGB", (side, side))).numpy(), dtype=np.float32)[None]
+    probe = np.concatenate(_patterns(black.shape[1:]))
+    exact = _TorchEngine(torch, network.eval(), features, card, torch.float32)
+    wanted, expected = exact.run(probe), number_format(torch, card)
+    engine = exact
+    if expected != torch.float32:
+        engine = _TorchEngine(torch, exact.network, features, card, expected)
+        if not _alike(engine.run(probe), wanted):
+            _say(f"{card} gives other vectors in {expected}: it counts in float32")
+            engine = _TorchEngine(torch, load(model)[0].eval(), features, card, torch.float32)
+    engine.fit(black)
+    return engine
 
 
 class _TorchEngine:
     """A network on one device."""
 
     def __init__(self, torch: Any, network: Any, features: Features, device: str, numbers: Any) -> None:
-        self.device, self.most = device, _MOST_AT_ONCE
+        self.device, self.at_once = device, _MOST_AT_ONCE
         self._torch, self._features, self._numbers = torch, features, numbers
         self.network: Any = network.to(device, numbers)
-
-    @property
-    def told(self) -> str:
-        return f"{self._numbers} on {self.device}".replace("torch.", "")
+        self.told = f"{numbers} on {device}".replace("torch.", "")
 
     def fit(self, one: NDArray[np.float32]) -> None:
         """Find out how many pictures its memory takes at once, from what a few take."""
-        self.most = 32
+        self.at_once = 32
         if self.device.startswith("cuda"):
             cuda = self._torch.cuda
             cuda.reset_peak_memory_stats(self.device)
@@ -167,7 +132,7 @@ class _TorchEngine:
             self.run(np.repeat(one, _TRIAL, axis=0))
             each = max(1, (cuda.max_memory_allocated(self.device) - before) // _TRIAL)
             fits = int(memory_left(self._torch, self.device) * _USABLE) // each
-            self.most = max(1, min(_MOST_AT_ONCE, 1 << max(0, fits.bit_length() - 1)))
+            self.at_once = max(1, min(_MOST_AT_ONCE, 1 << max(0, fits.bit_length() - 1)))
 
     def run(self, batch: NDArray[np.float32]) -> Vectors:
         """Unit vectors. A batch that does not fit is halved, and later ones too. Raises RuntimeError when not even one
@@ -175,7 +140,7 @@ class _TorchEngine:
         rows: list[Vectors] = []
         done = 0
         while done < len(batch):
-            part = batch[done : done + self.most]
+            part = batch[done : done + self.at_once]
             try:
                 rows.append(self._encode(part))
                 done += len(part)
@@ -183,14 +148,16 @@ class _TorchEngine:
             except RuntimeError as error:
                 if len(part) == 1 or not _out_of_memory(self._torch, error):
                     raise
-            self.most = len(part) // 2
+            self.at_once = len(part) // 2
             if self.device != "cpu":
                 getattr(self._torch, self.device.partition(":")[0]).empty_cache()
         return np.concatenate(rows)
 
     def _encode(self, batch: NDArray[np.float32]) -> Vectors:
         with self._torch.inference_mode():
-            pixels = self._torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self._numbers)
+            pixels = self._torch.from_numpy(np.require(batch, requirements=("C", "W"))).to(
+                self.device, self._numbers
+            )
             vectors = self._features(self.network, pixels).float()
             unit = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
             return np.asarray(unit.cpu().numpy(), dtype=np.float32)
@@ -220,15 +187,19 @@ def _say(line: str) -> None:
 
 
 def loaded(
-    model: Model, load: Callable[[Model], tuple[Any, Any, int]]
+    model: Model,
+    load: Callable[[Model], tuple[Any, Any, int]],
+    meanwhile: Callable[[Any], None] = lambda torch: None,
 ) -> tuple[Any, Any, Callable[[Image.Image], Any], int]:
-    """torch, and the result of `load`, from local weights. Raises VisionError with one sentence."""
+    """torch, and the result of `load`, from local weights. `meanwhile` may start with torch what takes as long. Raises
+    VisionError with one sentence."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    _raise_memory_limit(_MEMORY_LIMIT)
+    _raise_memory_limit()
     try:
         import torch
 
         torch.set_num_threads(1)
+        meanwhile(torch)
         return torch, *load(model)
     except Exception as error:  # noqa: BLE001
         # The type of the error depends on what is wrong with the weights.
@@ -237,12 +208,11 @@ def loaded(
         ) from None
 
 
-def _raise_memory_limit(limit: int | None) -> None:
+def _raise_memory_limit() -> None:
     if sys.platform == "linux":
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = hard if limit is None else limit
-        if soft != resource.RLIM_INFINITY and (limit is None or soft < limit):
-            resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+        if soft != resource.RLIM_INFINITY and soft < _MEMORY_LIMIT:
+            resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT, hard))
 
 
 def _first_line(error: Exception) -> str:

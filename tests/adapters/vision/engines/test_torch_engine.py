@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ def test_builds_that_do_not_fit_are_named_with_their_remedy() -> None:
     with pytest.raises(VisionError, match="different builds: install both again") as refused:
         TorchEmbedder(
             Model(id="timm:resnet18.a1_in1k", family="timm", name="resnet18.a1_in1k"),
+            Path("/cache"),
             mismatched,
             lambda network, pixels: pixels,
         )
