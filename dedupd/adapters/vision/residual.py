@@ -494,8 +494,10 @@ class Residual:
         """The chroma in its worst place of a few pixels that neither gives the other by a smooth map, grey units at standard
         deviation 50. A red eye that was mended, another jersey, a marked line: too small for a block.
 
-        Where either is black or white it had no choice of colour.
+        Where either is black or white it had no choice of colour. 0 of small pictures, whose blocks are hardly larger.
         """
+        if self.box < 2 * _SPOT:
+            return 0.0
         inner = cv2.erode(self.small.view(np.uint8), _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
         places = Masked(inner > (_clipped(self.view_a.colours) | _clipped(self.view_b.colours)))
         found = self._gone(lambda plane: cv2.blur(plane, (_SPOT, _SPOT)))
