@@ -187,8 +187,9 @@ class MonthRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPair:
-    """A held copy and its keeper, where they lie now."""
+    """A held copy and its keeper, where they lie now, and what their move rested on."""
 
+    move: int
     root: str
     """Absolute."""
     held: str
@@ -196,6 +197,7 @@ class HeldPair:
     keeper: str
     keeper_content: str
     relation: str
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,3 +213,19 @@ class HeldBetter:
     keeper: str
     only_here: tuple[str, ...]
     only_in_keeper: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldChange:
+    """A shot in duplicates/ that would not move today: something was changed between it and the photo that stayed."""
+
+    move: int
+    group: int
+    root: str
+    file: int
+    src: str
+    """Where it lay before."""
+    held: str
+    keeper: str
+    why: str
+    """One clause: 'something small was changed in its place'."""

@@ -131,6 +131,11 @@ def shot_twice(a: Traits, b: Traits) -> bool:
     return abs(a.captured - b.captured) >= bars.EDIT_SECONDS or one_pipeline(a, b)
 
 
+def may_be_two_shots(a: Traits, b: Traits, relation: Relation) -> bool:
+    """Whether a change may be hidden between two that moved as this: they do not move today unless it was looked for."""
+    return may_be_burst(a, b) and (relation is Relation.BURST or shot_twice(a, b))
+
+
 def one_moment(a: Traits, b: Traits) -> bool:
     """Whether they are close enough for a burst that a person is asked about."""
     return _one_camera_within(a, b, bars.ONE_MOMENT_SECONDS)
@@ -216,6 +221,14 @@ def may_hide_a_change(m: Measures, may: Prospect) -> bool:
     return worth_a_closer_look(m) or (
         _one_framing(m, extra) and extra.get("written", bars.WRITING) < bars.WRITING
     )
+
+
+def what_changed(m: Measures) -> str:
+    """The clause on what was found to differ between two shots of one place; '' when nothing was, or nobody looked."""
+    extra = m.extra or {}
+    if extra.get("written", 0.0) >= bars.WRITING:
+        return _WRITING
+    return _IN_ITS_PLACE if _changed_in_place(extra) else ""
 
 
 def plainly_apart(m: Measures, may: Prospect) -> bool:
@@ -554,7 +567,7 @@ def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
     return Relation.BURST, not doubts, f"{taken}; {doubts[0]}" if doubts else taken
 
 
-_IN_ITS_PLACE = "something small was changed in its place"
+_WRITING, _IN_ITS_PLACE = "what differs may be writing", "something small was changed in its place"
 _UNLIKE, _TOO_LONG, _REFRAMED = "not alike enough to be sure", "too long for one burst", "the framing changed"
 
 
@@ -590,7 +603,7 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
         yield "too little to see"
     unseen = apart <= bars.BURST_SECONDS or (p.text and m.worst > bars.WORST)
     if extra.get("written", 1.0 if unseen else 0.0) >= bars.WRITING:
-        yield "what differs may be writing"
+        yield _WRITING
     if extra.get("island", 1.0 if apart <= bars.BURST_SECONDS else 0.0) > bars.ISLAND:
         yield _IN_ITS_PLACE
 

@@ -507,10 +507,13 @@ class Movement:
 
     def held(
         self, *, month: str | None = None, last: bool = False, everything: bool = False, group: int | None = None,
-        ids: Iterable[int] | None = None, batches: Sequence[str] = (),
+        ids: Iterable[int] | None = None, batches: Sequence[str] = (), changed: bool = False,
     ) -> list[int]:  # fmt: skip
-        """The moves an undo means: of a month, the last batch, a group, given ids or batches, or all that lie in duplicates/ now."""
+        """The moves an undo means: of a month, the last batch, a group, given ids or batches, of photos that were changed in their
+        place, or all that lie in duplicates/ now."""
         journal = self._ledger.journal
+        if changed:
+            return [change.move for change in self._ledger.held_checks.changed()]
         if batches:
             return [move for batch in batches for move in journal.held_ids(batch=batch)]
         if last:

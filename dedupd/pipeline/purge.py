@@ -18,9 +18,10 @@ from dedupd.config import Settings
 from dedupd.core.attention import Trouble
 from dedupd.core.dominance import lost
 from dedupd.core.month import month_of
-from dedupd.core.photo import Edge, Evidence, FileState, Measures, Relation
+from dedupd.core.photo import Edge, Evidence, FileState, Measures, Relation, Traits
 from dedupd.core.purging import Discard, Purge, Purgeable, PurgeState, in_the_trash
 from dedupd.core.records import FileRow, RootRow
+from dedupd.core.relations import may_be_two_shots, what_changed
 from dedupd.core.relocation import Goal, Move, MoveState, Place, is_held
 from dedupd.errors import AlreadyRunning, MoveRefused, Refusal, RootError
 from dedupd.pipeline.movement import Moved, Movement
@@ -137,11 +138,24 @@ class Plan:
             return "what it holds was never compared with its keeper"
         if not seen[move.keeper_content].decoded or (move.root, move.dst) in self._better:
             return "it may hold more than its keeper"
+        if why := self._changed(move, measures, seen[move.content], seen[move.keeper_content]):
+            return why
         edge = Edge(
             a=a, b=b, relation=Relation(move.relation), unattended=True, evidence=Evidence(measures=measures)
         )
         losses = lost(edge, seen[move.content], seen[move.keeper_content], metadata=not self._sidecars)
         return f"it {losses[0].clause}, and its keeper does not" if losses else ""
+
+    def _changed(self, move: Move, measures: Measures, held: Traits, keeper: Traits) -> str:
+        """What may be changed between two shots, one clause; '' when nothing is, or a person saw both."""
+        if not may_be_two_shots(held, keeper, Relation(move.relation)):
+            return ""
+        if self._ledger.verdicts.has("same", move.content, move.keeper_content):
+            return ""
+        found = self._ledger.held_checks.change(move.content, move.keeper_content)
+        if found is None and "island" not in (measures.extra or {}):
+            return "whether something small was changed between the two was not looked at yet"
+        return what_changed(measures) if found is None else found
 
     def _measured_then(self, move: Move) -> Measures | None:
         """A newer dedupd forgets what pairs measured by older rules; what a move rested on stays."""

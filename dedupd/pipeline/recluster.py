@@ -16,7 +16,7 @@ from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.month import Month, month_of
 from dedupd.core.photo import Edge, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, MonthRow, PairRow, RootRow
-from dedupd.core.relations import MEASURES, Thresholds
+from dedupd.core.relations import MEASURES, Thresholds, what_changed
 from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.errors import VisionError
@@ -371,7 +371,13 @@ def members_of(ledger: Ledger, found: Sequence[Star], companions: Companions) ->
 
 
 def _may_be_settled(member: Member) -> bool:
-    return not (member.unattended or member.node.stay or member.only_here)
+    return not (member.unattended or member.node.stay or _changed(member) or member.only_here)
+
+
+def _changed(member: Member) -> bool:
+    """Whether something small was changed in it: bytes that an older dedupd moved do not go the same way again."""
+    seen = member.edge.evidence.measures
+    return seen is not None and bool(what_changed(seen))
 
 
 def _row(star: Star, member: Member, companions: Companions, settled: set[tuple[str, str]]) -> MemberRow:

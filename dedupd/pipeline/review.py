@@ -23,7 +23,7 @@ from dedupd.core.summary import left_to_compare
 from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
-from dedupd.pipeline.held_better import told
+from dedupd.pipeline.held_better import told, told_changed
 from dedupd.pipeline.make_lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
@@ -61,7 +61,8 @@ class Reviewer:
         """Groups that still have something beside their keeper, in the order given."""
         rows = [g for g in groups if any(m.role != "stays" for m in g.members)]
         files, captured = self._files(rows)
-        views = (self._view(row, files, captured) for row in rows)
+        changed = self._changed()
+        views = (self._view(row, files, captured, changed) for row in rows)
         return [v for v in views if v is not None]
 
     def report(self, groups: Iterable[GroupRow]) -> list[GroupView]:
@@ -69,16 +70,20 @@ class Reviewer:
         views: list[GroupView] = []
         beside = {id: Companions(self._ledger, self._disk, root) for id, root in self._roots.items()}
         groups = list(groups)
-        files, seen = self._files(groups)
+        (files, seen), changed = self._files(groups), self._changed()
         for group in groups:
-            view = self._view(group, files, seen)
+            view = self._view(group, files, seen, changed)
             if view is not None and (view.duplicates or view.review):
                 views += [view, *self._companions(view, group, files, beside[group.root])]
         return views
 
     def group(self, group: GroupRow) -> GroupView | None:
         """None when its keeper is no longer known."""
-        return self._view(group, *self._files([group]))
+        return self._view(group, *self._files([group]), self._changed())
+
+    def _changed(self) -> dict[int, str]:
+        """File id -> what was changed in it, of photos that an older dedupd moved all the same."""
+        return {change.file: change.why for change in self._ledger.held_checks.changed()}
 
     def _files(self, groups: Sequence[GroupRow]) -> tuple[dict[int, FileRow], dict[str, Traits]]:
         """The files of these groups, and what was seen in their keepers, asked for at once."""
@@ -89,8 +94,8 @@ class Reviewer:
         return files, self._ledger.contents.traits(content for content in keepers if content)
 
     def _view(
-        self, group: GroupRow, files: Mapping[int, FileRow], seen: Mapping[str, Traits]
-    ) -> GroupView | None:
+        self, group: GroupRow, files: Mapping[int, FileRow], seen: Mapping[str, Traits], changed: Mapping[int, str]
+    ) -> GroupView | None:  # fmt: skip
         keeper = files.get(group.keeper)
         if keeper is None or group.root not in self._roots:
             return None
@@ -103,7 +108,8 @@ class Reviewer:
         )  # fmt: skip
         for member in sorted(group.members, key=lambda m: (_WEAKEST_FIRST[::-1].index(m.relation), m.file)):
             if member.file in files:
-                _add_member(view, member, files[member.file], moves.get(member.file), keeper)
+                told = f"would stay today: {changed[member.file]}" if member.file in changed else member.why
+                _add_member(view, member, told, files[member.file], moves.get(member.file), keeper)
         return view
 
     def _companions(
@@ -248,13 +254,14 @@ def _badges(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[st
 def _add_member(
     view: GroupView,
     member: MemberRow,
+    why: str,
     file: FileRow,
     move: Move | None,
     keeper: FileRow,
 ) -> None:
     path = move.src if move is not None else file.path
     view.evidence[path] = _evidence(member, keeper, file)
-    view.why[path] = member.why
+    view.why[path] = why
     view.sizes[path], view.files[path] = file.stat.size, file.id
     if member.role == "review":
         view.review.append(path)
@@ -285,7 +292,8 @@ def status_view(
     attention += [*contradicted(ledger.journal.attention()), *beside]
     paths = {r.path for r in roots}
     better = [b for b in ledger.held_checks.better() if b.root in paths]
-    attention += [told(better)] if better else []
+    changed = [c for c in ledger.held_checks.changed() if c.root in paths]
+    attention += [sentence for sentence in (told_changed(changed), told(better)) if sentence]
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
@@ -301,7 +309,7 @@ def status_view(
         months_waiting=sum(months.values()),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
         model=model, attention=capped(attention), look_alikes_left=left,
-        held_better=len(better),
+        held_better=len(better), held_changed=len(changed),
         paused=held_up.paused, paused_until=held_up.until,
         skipped=sum(ledger.files.count(r.id, FileState.SKIPPED) for r in roots),
         undecoded=sum(ledger.files.count(r.id, FileState.UNDECODED) for r in roots),

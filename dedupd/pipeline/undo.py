@@ -20,7 +20,7 @@ def undo(
     said = purging.undo(request.moves)
     moves = movement.held(
         month=request.month, last=request.last, everything=request.all, group=request.group,
-        ids=request.moves or None, batches=request.batches,
+        ids=request.moves or None, batches=request.batches, changed=request.held_changed,
     )  # fmt: skip
     undone = movement.undo(moves, on_progress=on_progress, stop=stop)
     undone.said += said

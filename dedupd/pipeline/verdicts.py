@@ -40,9 +40,12 @@ class Verdicts:
         self._roots, self._movement, self._regroup, self._annotate = roots, movement, regroup, annotate
 
     def approve(self, groups: Sequence[int], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
-        """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
+        """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'.
+
+        Where nothing is left to move, it is a yes to what moved though something was changed in it: that stays moved.
+        """
         result = Moved()
-        done = 0
+        done, changed = 0, {change.file for change in self._ledger.held_checks.changed()}
         for part in slices(groups, self._clock, *GROUPS):
             if stop():
                 result.stayed += len(groups) - done
@@ -54,7 +57,10 @@ class Verdicts:
                 if group is None:
                     result.said.append(f"there is no group {id} any more")
                     continue
-                chosen.append((group, [m for m in group.members if m.role in {"duplicate", "review"}]))
+                members = [m for m in group.members if m.role in {"duplicate", "review"}]
+                chosen.append((group, members))
+                if not members:
+                    self._are_the_same(group, [m for m in group.members if m.file in changed])
             self._move(chosen, result, stop)
             done += len(part)
             on_progress("move", done, len(groups))

@@ -276,7 +276,8 @@ class Judge(Request, kw_only=True):
 
 
 class Undo(Request, kw_only=True):
-    """Move files back: those of given moves, given batches, a group, a month, the last batch, or all."""
+    """Move files back: those of given moves, given batches, a group, a month, the last batch, or all; or the photos that an
+    older dedupd moved though something small was changed in them."""
 
     method = "undo"
     result = Acted
@@ -286,6 +287,7 @@ class Undo(Request, kw_only=True):
     month: str | None = None
     last: bool = False
     all: bool = False
+    held_changed: bool = False
     key: Key = ""
 
 

@@ -200,6 +200,9 @@ class StatusView(Struct, kw_only=True):
     held_better: int = 0
     """Files in duplicates/ that hold more than their keeper: moved by an older dedupd; they wait for a
     person."""
+    held_changed: int = 0
+    """Photos in duplicates/ that would stay today, as something small was changed between them and their keeper: moved by
+    an older dedupd; they wait for a person."""
     model: str = ""
     embedding: str = ""
     """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for this machine."""

@@ -218,14 +218,20 @@ class ReviewApp(App[None]):
     @work(group="start")
     async def action_start_daemon(self) -> None:
         self.starting = True
-        self.refresh_bindings()
+        self._show_not_started("")
         self.tell("Starting a daemon; it goes on when this window closes.")
         self.daemon_link.retry_now()
         why = await self.daemon_launcher.start()
         self.starting = False
-        self.refresh_bindings()
         if why and not self.state.online:
             self.tell(why, "bad")
+        self._show_not_started("" if self.state.online else plain(why))
+
+    def _show_not_started(self, why: str) -> None:
+        """A reason stays to be read: a notification vanishes."""
+        self.state.not_started = why
+        self.publish("connection")
+        self.refresh_bindings()
 
     @work(group="control")
     async def _control(self, request: Request, words: str) -> None:

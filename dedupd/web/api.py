@@ -225,13 +225,15 @@ class LibraryRoutes:
         body = await body_of(request, Back)
         ways = (
             bool(body.moves or body.batches), body.group is not None, body.month is not None, body.last, body.all,
+            body.held_changed,
         )  # fmt: skip
         if sum(ways) != 1:
-            raise Problem(422, "invalid", "say what to put back: moves or batches, group, month, last or all")
+            said = "say what to put back: moves or batches, group, month, last, all or held_changed"
+            raise Problem(422, "invalid", said)
         return await self._act(
             Undo(
                 moves=body.moves, batches=body.batches, group=body.group, month=body.month, last=body.last,
-                all=body.all, key=body.key,
+                all=body.all, held_changed=body.held_changed, key=body.key,
             )
         )  # fmt: skip
 

@@ -56,7 +56,7 @@ class Verdict(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Back(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Move files back: exactly one of moves and batches, group, month, last, all."""
+    """Move files back: exactly one of moves and batches, group, month, last, all, held_changed."""
 
     moves: Ids = field(default_factory=list[int])
     batches: Annotated[list[str], Meta(max_length=MANY_IDS)] = field(default_factory=list[str])
@@ -64,6 +64,7 @@ class Back(Struct, forbid_unknown_fields=True, kw_only=True):
     month: MonthName | None = None
     last: bool = False
     all: bool = False
+    held_changed: bool = False
     key: Key = ""
 
 

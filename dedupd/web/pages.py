@@ -54,6 +54,7 @@ _KEYS_MONTHS: Keys = (
     ("← → ↑ ↓", "another month"),
     ("Enter", "its groups"),
     ("A", "approve all that is proposed, after a look at the sum"),
+    ("x  b", "exchange, or bring back, what an older dedupd moved"),
 )
 _KEYS_GROUPS: Keys = (
     ("← → ↑ ↓", "another group"),
@@ -121,7 +122,8 @@ class Pages:
         return self._page(
             "months.html", _KEYS_MONTHS, status=status, rows=by_year(found),
             places={path: place for place, path in enumerate(status.roots)},
-            attention=news(status.attention),
+            attention=news(status.attention), NAMED=NAMED,
+            changed=await self._reading.held_changed() if status.held_changed else [],
         )  # fmt: skip
 
     async def groups(self, month: MonthName, of: OfMonth) -> Response:

@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from dedupd.config import Places, Settings
-from dedupd.core.records import HeldBetter
+from dedupd.core.records import HeldBetter, HeldChange
 from dedupd.errors import NoDaemon, NothingYet, StateError
 from dedupd.library import LibraryView
 from dedupd.protocol.notices import MonthChanged, Notice, Resync, StatusChanged
@@ -220,6 +220,13 @@ class LibraryReading:
         except StateError:
             return []
         return [better for better in found if root in (None, better.root)]
+
+    async def held_changed(self) -> list[HeldChange]:
+        """Photos in duplicates/ that would not move today, as something small was changed in them."""
+        try:
+            return await self.of_state(lambda view: view.ledger.held_checks.changed())
+        except StateError:
+            return []
 
     async def moves(self, asked: GetMoves) -> MovesPage:
         def read(view: LibraryView) -> MovesPage:

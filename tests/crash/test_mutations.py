@@ -41,6 +41,7 @@ FUZZ = "adapters/fs/test_receipts_fuzz.py::"
 DISCARDING, TRASH, PURGE = "adapters/fs/discarding.py", "adapters/fs/trash.py", "pipeline/purge.py"
 PURGES, TRASHES = "pipeline/test_purge.py::", "adapters/fs/test_trash.py::"
 SHARING, SHARES = "adapters/fs/sharing.py", "adapters/fs/test_sharing.py::"
+CHANGES = "pipeline/test_held_changes.py::"
 APPLE, ALBUM, PHOTOS = "core/apple_photos.py", "pipeline/photos_album.py", "cli/test_photos.py::"
 
 
@@ -104,6 +105,12 @@ MUTATIONS = [
     drop("asked about again in a rescue", "pipeline/movement.py", "if self._lost(root, [row]):", "pipeline/test_keepers.py::test_many_come_back_a_few_at_a_time_and_each_is_asked_about_again", "if True:"),
     drop("a little larger may be enlarged", "core/dominance.py", "elif _perhaps_enlarged(mover, keeper, ratio, edge):", "core/test_dominance.py::test_a_little_larger_without_what_a_camera_writes_may_be_made_from_the_photo", "elif False:"),
     drop("settled before, and better", "pipeline/recluster.py", " or member.only_here)", "pipeline/test_held_better.py::test_what_is_held_better_and_comes_back_is_not_settled_again", ")"),
+    drop("settled before, and changed", "pipeline/recluster.py", " or _changed(member)", CHANGES + "test_the_same_bytes_do_not_go_that_way_again", ""),
+    drop("a changed shot is not exchanged", "adapters/ledger/held_checks.py", "            if r[8] not in changed\n", CHANGES + "test_a_yes_to_what_is_held_better_exchanges_no_changed_shot", ""),
+    drop("a yes to others is none to a changed shot", "pipeline/verdicts.py", "                if not members:\n", CHANGES + "test_a_yes_to_others_of_its_group_is_no_yes_to_it", "                if True:\n"),
+    drop("told of second shots that moved as copies", "core/relations.py", "(relation is Relation.BURST or shot_twice(a, b))", CHANGES + "test_a_second_shot_that_moved_as_a_copy_is_looked_at_too", "relation is Relation.BURST"),
+    drop("purge: a changed shot", PURGE, "        if why := self._changed(move, measures, seen[move.content], seen[move.keeper_content]):\n", CHANGES + "TestPurge::test_a_changed_shot_stays", "        if why := '':\n"),
+    drop("purge: looked at for changes", PURGE, 'return "whether something small was changed between the two was not looked at yet"', CHANGES + "TestPurge::test_a_changed_shot_stays", 'return ""'),
     # what a power cut relies on
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
     drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),

@@ -100,6 +100,7 @@ class FakeDaemon:
         self.progress: ProgressView | None = None
         self.attention: list[str] = []
         self.held_better = 0
+        self.held_changed = 0
         self.settings = SettingsView(
             tiers={"exact": "move", "copy": "move", "burst": "move", "similar": "review"},
             threshold=0.9,
@@ -216,6 +217,7 @@ class FakeDaemon:
             bytes_saved=sum(m.size for m in self.moves if m.state == "moved"),
             model="lite0/1",
             held_better=self.held_better,
+            held_changed=self.held_changed,
             attention=self.attention,
             paused=self.paused,
             waits=self.waits,
@@ -345,6 +347,8 @@ class FakeDaemon:
         self._put_back(moves, acted)
         for group in {m.group for m in moves}:
             self._changed(self.groups[group], "proposed" if self.groups[group].duplicates else "review")
+        if request.held_changed:
+            acted.restored, self.held_changed = self.held_changed, 0
         return acted
 
     def _forget(self, request: ForgetLessons) -> Acted:

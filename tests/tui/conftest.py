@@ -102,6 +102,12 @@ class Review:
     def words(self, selector: str) -> str:
         return str(self.app.screen.query_one(selector, Words).content)
 
+    async def without_toasts(self) -> None:
+        """As when their time is over."""
+        self.app.clear_notifications()
+        await self.until(lambda: not self.app.screen.query("Toast"), "no toast")
+        await self.calm()
+
     def text(self) -> str:
         """Everything that is on the screen, as plain lines."""
         return "\n".join(

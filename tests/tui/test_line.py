@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync, StatusChanged
 from dedupd.protocol.requests import Approve, GetGroup, GetMonths, Subscribe
 from dedupd.protocol.views import ProgressView
@@ -54,6 +56,34 @@ async def test_s_starts_a_daemon_and_only_when_there_is_none(reviewing: Reviewin
         await review.fake.start()
         await review.until(lambda: review.app.state.online)
         assert review.app.check_action("start_daemon", ()) is False
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["months are known", "nothing is known"])
+async def test_why_no_daemon_could_be_started_stays_to_be_read(reviewing: Reviewing, known: bool) -> None:
+    async with reviewing(online=known) as review:
+        if known:
+            await review.fake.stop()
+        why = "no folder to watch: name one"
+        review.app.daemon_launcher.command = [sys.executable, "-c", f"raise SystemExit({why!r})"]
+        await review.until(lambda: not review.app.state.online)
+        review.app.refresh_bindings()
+        await review.press("s")
+        await review.until(lambda: why in review.text())
+        await review.without_toasts()
+        review.app.follower.disconnected("still nobody")  # each try to connect
+        await review.calm()
+        assert why in review.text()
+        review.app.daemon_launcher.command = [sys.executable, "-c", "raise SystemExit('another reason')"]
+        await review.press("s")
+        await review.until(lambda: "another reason" in review.text() and why not in review.text())
+        await review.without_toasts()
+        assert "another reason" in review.text()
+        await review.fake.start()
+        await review.until(lambda: review.app.state.online and "another reason" not in review.text())
+        await review.fake.stop()
+        await review.until(lambda: not review.app.state.online)
+        await review.calm()
+        assert "another reason" not in review.text()
 
 
 async def test_progress_is_shown_with_rate_and_eta(reviewing: Reviewing) -> None:

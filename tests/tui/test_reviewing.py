@@ -103,6 +103,31 @@ async def test_what_is_held_better_is_exchanged_after_a_question(reviewing: Revi
         assert isinstance(request, Exchange)
 
 
+async def test_what_was_changed_is_brought_back_after_a_question(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.press("b")
+        await review.calm()
+        assert acting(review.fake) == [], "there is nothing to bring back"
+        review.fake.held_changed = 3
+        review.fake.attention = ["3 photo(s) … or b in `dedupd review` puts them back"]
+        await review.fake.notify(StatusChanged(status=review.fake._status()))
+        await review.until(lambda: "3 moved photos may show" in review.text(), "the banner")
+        assert "…" not in review.text().split("month")[0], "not told twice"
+        await review.press("b")
+        await review.asked()
+        await review.press("escape")
+        await review.calm()
+        assert acting(review.fake) == [], "no is no"
+        await review.press("b")
+        await review.asked()
+        await review.press("y")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Undo) and request.held_changed
+        assert not (request.all or request.last or request.moves)
+        await review.until(lambda: "may show" not in review.text(), "the banner goes")
+
+
 async def test_jump_to_a_month(reviewing: Reviewing) -> None:
     async with reviewing(groups=60, months=30) as review:
         await review.press("g")

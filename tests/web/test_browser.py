@@ -272,7 +272,7 @@ async def test_axe_finds_nothing_and_nothing_runs_off_the_screen(
     axe = pytest.importorskip(
         "axe_playwright_python.async_playwright", reason="axe-playwright-python is not installed"
     ).Axe()
-    daemon.held_better, daemon.attention = 2, ["a disk is full"]
+    daemon.held_better, daemon.held_changed, daemon.attention = 2, 3, ["a disk is full"]
     await served.act("/api/groups/2/approve", version=1)
     page = await opened(
         chromium, served, viewport={"width": width, "height": 740}, color_scheme="dark" if dark else "light"

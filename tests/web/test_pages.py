@@ -19,6 +19,7 @@ from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.reading import LibraryReading
 from tests.fakes.daemon import FakeDaemon
 from tests.pipeline.test_held_better import moved_before
+from tests.pipeline.test_held_changes import moved_before as moved_shot
 from tests.support.shelf import Shelf
 from tests.web.conftest import Serve, Served, refused
 
@@ -144,6 +145,28 @@ async def test_the_months_tell_what_waits_and_where_to_go(served: Served, daemon
     ):  # fmt: skip
         assert words in shown.words, words
     assert "waits: on battery at 20 %" in (await page(served, "/lessons")).words
+
+
+async def test_what_was_changed_is_told_listed_and_can_be_brought_back(serve: Serve, shelf: Shelf) -> None:
+    moved_shot(shelf, island=0.3)
+    assert shelf.library.passes.check_held() == 1
+    async with serve(shelf.library.settings) as served:
+        shown = await page(served, "/")
+        assert "1 moved photo may show what the photo that stayed does not" in shown.words
+        assert "2024/06/duplicates/moved.jpg: something small was changed in its place" in shown.words
+        assert "/groups/1" in {link.get("href") for link in shown.all("a")}
+        assert shown.words.count("something small was changed") == 1, "not as a sentence once more"
+        assert [b["data-files"] for b in shown.all("button") if b.get("id") == "bring-back"] == ["1 photo"]
+        assert "would stay today: something small was changed" in (await page(served, "/groups/1")).words
+
+
+async def test_a_request_brings_back_what_was_changed(served: Served, daemon: FakeDaemon) -> None:
+    daemon.held_changed = 2
+    assert "2 moved photos may show" in (await page(served, "/")).words
+    done = await served.act("/api/undo", held_changed=True)
+    assert (done.status_code, done.json()["restored"]) == (200, 2)
+    assert "may show" not in (await page(served, "/")).words
+    assert (await served.act("/api/undo", held_changed=True, last=True)).status_code == 422
 
 
 async def test_without_daemon_and_state_the_pages_say_what_to_do(alone: Served) -> None:

@@ -26,10 +26,17 @@ def add(commands: Commands) -> None:
         topic="reviewing",
     )
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM")
-    parser.add_argument(
+    held = parser.add_mutually_exclusive_group()
+    held.add_argument(
         "--held-better",
         action="store_true",
         help="only files in duplicates/ that hold more than the photo that stayed (moved by an older dedupd)",
+    )
+    held.add_argument(
+        "--held-changed",
+        action="store_true",
+        help="only photos in duplicates/ that would not move today, as something small was changed between them and the"
+        " photo that stayed (moved by an older dedupd)",
     )
     parser.add_argument(
         "--best",
@@ -50,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(LibraryView(settings, places)) as view:
         if arguments.held_better:
             return _held_better(view, as_json=arguments.json)
+        if arguments.held_changed:
+            return _held_changed(view, as_json=arguments.json)
         best = None if arguments.best is None else _best(view, arguments.month, arguments.best)
         if arguments.json:
             report = view.report(arguments.month)
@@ -97,4 +106,26 @@ def _held_better(view: LibraryView, *, as_json: bool) -> int:
             answer(f"    the kept one {'; it '.join(better.only_in_keeper)}")
     if not found:
         answer("nothing in duplicates/ holds more than the photo that stayed")
+    return int(ExitCode.OK)
+
+
+def _held_changed(view: LibraryView, *, as_json: bool) -> int:
+    """Print what an older dedupd moved and this one would leave, and why."""
+    from dataclasses import asdict
+
+    from dedupd.core.summary import visible
+
+    found = view.ledger.held_checks.changed()
+    if as_json:
+        answer_json([asdict(change) for change in found])
+        return int(ExitCode.OK)
+    for change in found:
+        answer(f"group {change.group}  {visible(change.held)}  kept: {visible(change.keeper)}")
+        answer(f"    {change.why}")
+    if found:
+        answer(
+            "`dedupd undo PATH` puts one back, `dedupd undo --held-changed` all; `dedupd approve GROUP` leaves it there"
+        )
+    else:
+        answer("no photo in duplicates/ is known to show something that the photo that stayed does not")
     return int(ExitCode.OK)

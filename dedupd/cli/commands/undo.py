@@ -24,13 +24,18 @@ def add(commands: Commands) -> None:
         "undo",
         run,
         help="put moved files back",
-        example="dedupd undo --last",
+        example="dedupd undo --last\n  dedupd undo --held-changed",
         topic="undo",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="where the file was, or where it lies now")
     parser.add_argument("--last", action="store_true", help="the last batch")
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM", help="everything of this month")
     parser.add_argument("--all", action="store_true", help="everything")
+    parser.add_argument(
+        "--held-changed",
+        action="store_true",
+        help="what an older dedupd moved though something small was changed in it (`dedupd groups --held-changed` lists it)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--from",
@@ -51,15 +56,28 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.from_root is not None:
         from dedupd.cli.last_resort import undo_from
 
+        if arguments.held_changed:
+            raise UsageError(
+                "receipts do not tell what was changed: name the paths, as in `dedupd undo --from ROOT PATH`"
+            )
         return undo_from(arguments)
-    ways = [bool(arguments.paths), arguments.last, bool(arguments.month), arguments.all]
+    ways = [
+        bool(arguments.paths),
+        arguments.last,
+        bool(arguments.month),
+        arguments.all,
+        arguments.held_changed,
+    ]
     if sum(ways) != 1:
-        raise UsageError("say what to put back: paths, --last, --month YYYY-MM or --all")
+        raise UsageError("say what to put back: paths, --last, --month YYYY-MM, --held-changed or --all")
     settings, places = opened(arguments)
     moves = _moves_of(settings, places, arguments.paths) if arguments.paths else []
     if arguments.all and not arguments.yes:
         confirm("put every moved file back")
-    request = Undo(moves=moves, month=arguments.month, last=arguments.last, all=arguments.all, key=new_key())
+    request = Undo(
+        moves=moves, month=arguments.month, last=arguments.last, all=arguments.all,
+        held_changed=arguments.held_changed, key=new_key(),
+    )  # fmt: skip
 
     def here(library: Library) -> Moved:
         from dedupd.pipeline.undo import undo

@@ -56,7 +56,7 @@ class Follower:
 
     def connected(self, hello: Hello) -> None:
         """A daemon answers: forget all groups (it may be another daemon) and ask for everything."""
-        self._state.online, self._state.why_offline = True, ""
+        self._state.online, self._state.why_offline, self._state.not_started = True, "", ""
         self._forget()
         self._app.note(f"connected to dedupd {hello.version} (process {hello.pid})")
         self._app.publish("connection")

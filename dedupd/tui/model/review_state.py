@@ -34,6 +34,8 @@ class ReviewState:
 
     online: bool = False
     why_offline: str = ""
+    not_started: str = ""
+    """Why the daemon that this reviewer started last ended at once; '' when it did not, or one answers."""
     status: StatusView = field(default_factory=lambda: StatusView(daemon="stopped"))
     progress: ProgressView | None = None
     months: dict[MonthKey, MonthView] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from dedupd.protocol.requests import Approve, Exchange
+from dedupd.protocol.requests import Approve, Exchange, Undo
 from dedupd.protocol.views import MonthView
 from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import Topic
@@ -35,6 +35,7 @@ class MonthsScreen(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "approve_all", "Approve all proposed"),
         Binding("x", "exchange", "Exchange", show=False),
+        Binding("b", "bring_back", "Bring back", show=False),
         Binding("g,slash", "jump", "Jump", show=False),
         Binding("w", "next_waiting", "Next waiting", show=False),
         Binding("q", "quit", "Quit", show=False),
@@ -46,6 +47,10 @@ class MonthsScreen(Page):
         (
             "x",
             "exchange what was moved before though it holds more than the photo that stayed, after a question",
+        ),
+        (
+            "b",
+            "bring back what was moved before though something small was changed in it, after a question",
         ),
         ("w", "to the next month with groups that wait"),
         ("g /", "jump to a month: 2024-06, 2019, June"),
@@ -146,3 +151,15 @@ class MonthsScreen(Page):
         elif await self.app.push_screen_wait(questions.exchange(count)):
             label = f"exchanged {plural(count, 'file')} that hold more"
             self.port.action_queue.act(Action(label=label, requests=(Exchange(key=new_key()),)))
+
+    @work
+    async def action_bring_back(self) -> None:
+        from dedupd.tui.screens import questions
+
+        count = self.port.state.status.held_changed
+        if not count:
+            self.port.tell("Nothing in duplicates/ is known to show what the photo that stayed does not.")
+        elif await self.app.push_screen_wait(questions.bring_back(count)):
+            label = f"brought back {plural(count, 'photo')} in which something was changed"
+            request = Undo(held_changed=True, key=new_key())
+            self.port.action_queue.act(Action(label=label, requests=(request,)))

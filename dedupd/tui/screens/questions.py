@@ -51,6 +51,18 @@ def exchange(count: int) -> Confirm:
     return Confirm("Exchange them?", *lines, yes="Exchange")
 
 
+def bring_back(count: int) -> Confirm:
+    """The question before `count` moved photos in which something was changed are put back."""
+    lines: list[Spans] = [
+        [(plural(count, "photo"), "strong"), (" in duplicates/ would not move today: something small", "")],
+        [("was changed in its place between the shot and the one that stayed.", "")],
+        [],
+        [("They come back beside it, and are not moved again unless you approve them.", "")],
+        [("`dedupd groups --held-changed` lists them, to look at each first.", "dim")],
+    ]
+    return Confirm("Bring them back?", *lines, yes="Bring back")
+
+
 def approve_listed(groups: Sequence[GroupView]) -> Confirm:
     """The question before all listed groups are approved. The person must type a word when not all of them
     are proven copies."""

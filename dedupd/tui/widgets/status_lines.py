@@ -80,6 +80,7 @@ def nothing_yet(state: ReviewState, *, can_start: bool) -> list[Spans]:
             [("No daemon runs", "title")],
             [],
             [(state.why_offline or "connecting …", "dim")],
+            *([[(state.not_started, "bad")]] if state.not_started else []),
             [],
             start if can_start else [("Start one with: dedupd run", "")],
             [("This window connects by itself as soon as one answers.", "dim")],
@@ -97,7 +98,8 @@ def _offline(state: ReviewState, *, can_start: bool) -> list[Spans]:
     if not state.months:
         return []
     start: Spans = [("  Press ", ""), ("s", "key"), (" to start one.", "")] if can_start else []
-    return [[("No daemon answers. ", "badge-bad"), (" This is what was last known.", ""), *start]]
+    why: list[Spans] = [[(" ! ", "badge-bad"), (f" {state.not_started}", "")]] if state.not_started else []
+    return [[("No daemon answers. ", "badge-bad"), (" This is what was last known.", ""), *start], *why]
 
 
 def _asks(state: ReviewState) -> list[Spans]:
@@ -114,6 +116,16 @@ def _asks(state: ReviewState) -> list[Spans]:
                 (f" {why}: press ", ""),
                 ("A", "key"),
                 (" to approve all proposed", ""),
+            ]
+        )
+    if status.held_changed:
+        moved = plural(status.held_changed, "moved photo")
+        lines.append(
+            [
+                (f" {moved} may show what the photo that stayed does not ", "badge-warn"),
+                (" press ", ""),
+                ("b", "key"),
+                (" to bring them back", ""),
             ]
         )
     if status.held_better:

@@ -10,6 +10,7 @@ const QUIET = 700;
 export function months(main, signal) {
   const all = main.querySelector("#approve-all");
   const better = main.querySelector("#exchange-all");
+  const changed = main.querySelector("#bring-back");
   const links = () => [...main.querySelectorAll(".month")];
 
   async function approve_all() {
@@ -37,11 +38,22 @@ export function months(main, signal) {
     }
   }
 
+  async function bring_back() {
+    if (!changed) return;
+    const { files } = changed.dataset;
+    const lines = [`${files} in duplicates/ would not move today: something small was changed in its place between the shot and the one that stayed.`,
+      "They come back beside it, and are not moved again unless you approve them. Nothing is deleted."];
+    if (await confirmed("Bring them back?", lines, { answer: "Bring back" })) {
+      act({ label: `brought back ${files} in which something was changed`, requests: [["/api/undo", { held_changed: true }]], groups: [] });
+    }
+  }
+
   all?.addEventListener("click", approve_all, { signal });
   better?.addEventListener("click", exchange_all, { signal });
+  changed?.addEventListener("click", bring_back, { signal });
   follow_page(main, signal);
   const arrow = (event) => step(links(), event.key);
-  return { A: approve_all, x: exchange_all, ArrowLeft: arrow, ArrowRight: arrow, ArrowUp: arrow, ArrowDown: arrow };
+  return { A: approve_all, x: exchange_all, b: bring_back, ArrowLeft: arrow, ArrowRight: arrow, ArrowUp: arrow, ArrowDown: arrow };
 }
 
 /** Shows the page anew, some moments after something of it changed, with the focus where it was. */
