@@ -34,6 +34,9 @@ FAMILY_SECONDS = 120.0
 """Seconds after which the pairs found so far in large families of look-alikes are grouped, and what is left is told."""
 BUSY_SECONDS = 30.0
 """Seconds after which a file that another program was writing is tried again."""
+FAILED_SECONDS, PATIENT_SECONDS = 60.0, 3600.0
+"""Seconds after which all is looked at again when something failed: a full disk has room again. Twice as long after each
+failure, up to an hour."""
 
 
 class Jobs:
@@ -59,6 +62,7 @@ class Jobs:
         self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._round: list[str] = []
         """What the last round of moves could not do, and what failed since."""
+        self._patience = FAILED_SECONDS
         self._unread: list[str] = []
         """Folders that the last full look could not read."""
 
@@ -118,6 +122,8 @@ class Jobs:
         if sentence not in self._round:
             self._round.append(sentence)
         self._send(Attention(message=sentence))
+        self._schedule.later("failed", self._patience, self.reconcile_all)
+        self._patience = min(2 * self._patience, PATIENT_SECONDS)
 
     # ---- looking
 
@@ -270,7 +276,7 @@ class Jobs:
         root, grouped anew."""
         months = library.movement.months_of(moved, touched or {})
         summaries = library.summaries.rewrite(months)
-        self._round = list(moved.messages)
+        self._round, self._patience = list(moved.messages), FAILED_SECONDS
         for summary in summaries:
             self._soon(self._send, MonthChanged(root=summary.root, month=summary.month))
         if moved.files or moved.undone:

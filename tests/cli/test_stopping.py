@@ -80,7 +80,7 @@ def test_a_full_disk_tells_what_had_moved_and_status_what_was_begun(
 ) -> None:
     monkeypatch.setattr(relocate, "CHUNK", 1)
     journal = shelf.library.movement._journal  # pyright: ignore[reportPrivateUsage]
-    finish, full = journal.finish, StateError("the disk is full: make room, then start again")
+    finish, full = journal.finish, StateError("the disk is full: make room, then try again")
     left = [1]
 
     def finish_one(*arguments: Any, **named: Any) -> Any:

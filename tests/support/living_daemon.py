@@ -36,7 +36,7 @@ class TwinEyedDaemon(Daemon):
         """All that was asked for, and the passes that follow it, are done."""
         quiet = 0
         while quiet < 3:
-            due = {job.id for job in self._schedule._jobs.get_jobs()} & {"quiet", "hints", "retry"}
+            due = {job.id for job in self._schedule._jobs.get_jobs()} & {"quiet", "hints", "retry", "failed"}
             quiet = 0 if due or self.engine.busy else quiet + 1
             await asyncio.sleep(0.03)
 

@@ -57,7 +57,7 @@ def _translated(error: sqlite3.DatabaseError, path: Path | str) -> StateError:
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
         return StateError(
-            f"the disk that holds {path} is full or failing ({error}): make room, then start again"
+            f"the disk that holds {path} is full or failing ({error}): make room, then try again"
         )
     if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
         return StateError(f"cannot write {path} ({error}): check its permissions, or use another --state-dir")
