@@ -33,7 +33,7 @@ from dedupd.adapters.vision.embedders import registry
 from dedupd.adapters.vision.engines import lite0_graph, torch_engine
 from dedupd.adapters.vision.reader_messages import CanRead
 from dedupd.adapters.vision.room import Room
-from dedupd.adapters.vision.worker_process import WorkerDied
+from dedupd.adapters.vision.worker_process import WorkerDied, WorkerProcess
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
 from tests.adapters.vision.test_card_jpeg import mean_of_blocks
@@ -96,8 +96,10 @@ def load(model, cache_dir):
 
 
 def on_card(model, cache_dir, card):
+    from dedupd.adapters.vision.accelerators import _allowed
     from dedupd.adapters.vision.engines.torch_engine import network_on_card
 
+    TROUBLE.with_name("share").write_text(str(_allowed["memory"]))
     return network_on_card(model, network, with_trouble, card)
 
 
@@ -155,9 +157,10 @@ def none_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def load(monkeypatch: pytest.MonkeyPatch, count: int) -> Any:
-    """An embedder with so many cards; this process is the worker."""
+    """An embedder with so many cards, loaded by a thread that ends; this process is the worker."""
     monkeypatch.setattr(torch_engine, "torch_cards", lambda torch: ["cpu"] * count)
-    return registry.load(registry.parse("net"), Path("/"))
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(registry.load, registry.parse("net"), Path("/")).result()
 
 
 def pids(embedder: Any) -> list[int]:
@@ -283,7 +286,16 @@ def test_cards_that_do_not_start_are_told_once_and_the_processor_sees(
 ) -> None:
     monkeypatch.setattr(cards, "CARD", module)
     monkeypatch.setattr(cards, "_START_SECONDS", seconds)
+    started = list[WorkerProcess]()
+    usual = WorkerProcess.__init__
+
+    def init(self: WorkerProcess, *given: Any) -> None:
+        usual(self, *given)
+        started.append(self)
+
+    monkeypatch.setattr(WorkerProcess, "__init__", init)
     embedder = load(monkeypatch, 2)
+    assert [process.alive() for process in started] == [False, False]
     assert (embedder.lanes, embedder.batch, embedder.note) == (0, 0, f"torch {embedder._here.told}")
     assert np.array_equal(embedder.embed(BATCHES[0]), embedder._here.run(BATCHES[0]))
     assert capfd.readouterr().err == f"cpu is not used: it {why}\n" * 2
@@ -380,6 +392,7 @@ def test_the_processes_of_cards_end_with_the_worker() -> None:
     assert worker.stdout is not None
     children = [os.pidfd_open(int(pid)) for pid in worker.stdout.readline().split()]
     assert len(children) == 2
+    signal.pidfd_send_signal(children[0], signal.SIGSTOP)  # as one that hangs: it hears of no closed pipe
     worker.kill()
     worker.communicate()
     try:
@@ -453,6 +466,22 @@ def test_what_all_processes_are_told_to_take_of_a_card_is_no_more_than_allowed(
     assert {card: len(shares) for card, shares in of.items()} == {"cuda:0": 5, "cuda:1": 5, "": 2}
     assert all(sum(of[card]) <= fraction + 1e-9 and min(of[card]) > 0 for card in ("cuda:0", "cuda:1"))
     assert of[""] == [0.0, 0.0]
+
+
+def test_the_process_of_a_card_takes_no_more_than_it_is_told(
+    trouble: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accelerators.allow("all", 0.6, decoding=True)
+    load(monkeypatch, 1)
+    assert trouble.with_name("share").read_text() == "0.3"
+
+    taken = list[tuple[str, float]]()
+    monkeypatch.setattr(card_jpeg, "torchvision_decoder", lambda card: None)
+    monkeypatch.setattr(
+        card_jpeg, "take", lambda torch, card: taken.append((card, accelerators._allowed["memory"]))
+    )
+    card_jpeg.decoder_on("cuda:1", 0.075)
+    assert taken == [("cuda:1", 0.075)]
 
 
 def test_a_card_that_decodes_as_the_processor_does_is_trusted(
