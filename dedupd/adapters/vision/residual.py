@@ -60,7 +60,10 @@ _COLOURED = 20.0
 """Chroma from which on a hue tells two things apart."""
 _SPOT = 3
 """px of the low-passed planes: the side of a place that tells of its colour."""
-_WHITE, _BLACK = 245, 8
+_WHITE, _PALE, _BLACK = 245, 170, 8
+"""Levels: of the highest channel, of the lowest where it is white, and of the highest where it is black."""
+_CLIPPED = 0.5
+"""How much a hue counts where a channel is as high as it can be."""
 _FIVE, _NINE = np.ones((5, 5), np.uint8), np.ones((9, 9), np.uint8)
 _EVENLY, _GRAIN = 0.3, 4.0
 """Tones are compared in this share of the picture, its most even part, and wherever the spread is below so
@@ -501,9 +504,19 @@ class Residual:
         if self.box < 2 * _SPOT:
             return 0.0
         inner = cv2.erode(self.small.view(np.uint8), _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        places = Masked(inner > (_clipped(self.view_a.colours) | _clipped(self.view_b.colours)))
-        found = self._gone(lambda plane: cv2.blur(plane, (_SPOT, _SPOT)), apart=True)
-        return max(_strongest(left, places.flat[places.of(gone)], _SPOT**2 - 1) for left, gone in found)
+        no_choice, little = (
+            np.bitwise_or(*of_both) for of_both in zip(*map(_clipped, self._both_colours), strict=True)
+        )
+        places, little = Masked(inner > no_choice), little.view(np.bool_)
+        strongest = 0.0
+        for left, gone in self._gone(lambda plane: cv2.blur(plane, (_SPOT, _SPOT)), apart=True):
+            left[little] *= _CLIPPED
+            strongest = max(strongest, _strongest(left, places.flat[places.of(gone)], _SPOT**2 - 1))
+        return strongest
+
+    @property
+    def _both_colours(self) -> tuple[Plane, Plane]:
+        return self.view_a.colours, self.view_b.colours
 
     def _gone(
         self, in_places: Callable[[Plane], Plane], *, apart: bool = False
@@ -676,11 +689,13 @@ def _strongest(left: Plane, places: NDArray[np.intp], rank: int) -> float:
     return float(np.partition(np.sqrt(_squared(at(left, places))), -1 - rank)[-1 - rank])
 
 
-def _clipped(colours: Plane) -> Pixels:
-    """(H, W) where there is nearly black, or one channel as high as it can be, and next to it."""
-    most = colours.max(axis=-1)
-    white, black = (most >= _WHITE).view(np.uint8), (most <= _BLACK).view(np.uint8)
-    return np.bitwise_or(cv2.dilate(white, _NINE), cv2.dilate(black, _FIVE))
+def _clipped(colours: Plane) -> tuple[Pixels, Pixels]:
+    """(H, W) where there is nearly black or white, which has no hue, and next to it; and where one channel is as high as it
+    can be, and next to it: a brighter copy clips it first, and the hue moves."""
+    most, least = colours.max(axis=-1), colours.min(axis=-1)
+    bright = (most >= _WHITE).view(np.uint8)
+    white, black = bright & (least >= _PALE).view(np.uint8), (most <= _BLACK).view(np.uint8)
+    return cv2.dilate(white | black, _FIVE), cv2.dilate(bright, _NINE)
 
 
 def _squared(x: Plane) -> Plane:
