@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 import dedupd
 from dedupd import Library, MonthResult, run_deduplication_for_months, show_progress
 from dedupd import progress_bars as progress
+from dedupd.cli.console import says_yes
 from dedupd.library import build
 from tests.fakes.vision import FakeVision, pseudo_photo
 
@@ -146,6 +148,34 @@ def test_bars_name_the_phase_and_how_far_it_is() -> None:
     with progress.bars(Console(file=out, width=120, force_terminal=True)) as report:
         report("index", 1, 2)
     assert "Reading photos" in out.getvalue() and "1/2" in out.getvalue()
+
+
+def test_what_is_printed_beside_bars_arrives_in_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """`dedupd scan --format csv Pictures > list.csv`, at a terminal: the list went to the terminal."""
+    with progress.bars(Console(file=StringIO(), force_terminal=True)) as report:
+        report("picture", 1, 2)
+        print("group,role\n" + "x" * 300)
+    assert capsys.readouterr().out == "group,role\n" + "x" * 300 + "\n"
+
+
+def test_a_question_ends_the_bars(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bars that went on had covered the question, and its [y/N] was taken for a style."""
+    monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
+    with progress.bars(Console(stderr=True, force_terminal=True)) as report:
+        report("index", 2, 2)
+        assert says_yes("Move them now?")
+        asked = capsys.readouterr().err
+        report("move", 1, 2)
+    assert asked.endswith("Move them now? [y/N] ")
+    after = capsys.readouterr().err
+    assert "Moving" in after and "Reading photos" not in after
+
+
+def test_phases_are_told_in_words() -> None:
+    for told in progress.PHASES.values():
+        assert re.fullmatch("[A-Z][a-z ]+", told), told
 
 
 def test_nobody_looking_nothing_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,6 +81,9 @@ def can_ask() -> bool:
 
 def says_yes(question: str) -> bool:
     """Ask a yes-or-no question."""
+    from dedupd.progress_bars import end_bars
+
+    end_bars()
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -54,9 +54,12 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from dedupd.cli.versions import version_lines  # looking through what is installed takes 20 ms
 
-        for line in version_lines():
-            answer(line)
-        parser.exit(_status_of(deliver))
+        def told() -> None:
+            for line in version_lines():
+                answer(line)
+            deliver()
+
+        parser.exit(_status_of(told))
 
 
 def whole_parser() -> argparse.ArgumentParser:

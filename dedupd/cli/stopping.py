@@ -9,8 +9,10 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from dedupd.errors import StateError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -56,17 +58,29 @@ def ended(stop: KeyboardInterrupt) -> tuple[str, int]:
 
 @contextmanager
 def telling_what_moved(library: Library) -> Generator[None]:
-    """When stopped inside, the sentence says how many files this command had moved, and the command that
-    undoes it."""
-    since, journal = library.clock.now(), library.ledger.journal
+    """When stopped inside, or ended by a full disk, the sentence says how many files this command had moved,
+    and the command that undoes it."""
+    since = library.clock.now()
     try:
         yield
     except KeyboardInterrupt as stop:
-        moved = sum(move.at >= since for move in journal.moves(batch=journal.last_batch(), held=True))
-        begun = len(journal.open_moves())
-        told = [f"{moved} file(s) had moved, `dedupd undo --last` puts them back"] * bool(moved)
-        told += [f"{begun} more were on their way, the next command ends or takes back each"] * bool(begun)
+        told = _what_moved(library, since)
         if not told:
             raise
         text = "; ".join([*told, "run it again to go on"])
         raise Stopped(text, stop.number if isinstance(stop, Stopped) else signal.SIGINT) from None
+    except StateError as error:
+        told = []
+        with suppress(StateError):  # what cannot be written may still be read
+            told = _what_moved(library, since)
+        if not told:
+            raise
+        raise StateError("; ".join([str(error), *told])) from error
+
+
+def _what_moved(library: Library, since: float) -> list[str]:
+    journal = library.ledger.journal
+    moved = sum(move.at >= since for move in journal.moves(batch=journal.last_batch(), held=True))
+    begun = len(journal.open_moves())
+    told = [f"{moved} file(s) had moved, `dedupd undo --last` puts them back"] * bool(moved)
+    return told + [f"{begun} more were on their way, the next command ends or takes back each"] * bool(begun)

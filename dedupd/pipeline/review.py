@@ -290,6 +290,12 @@ def status_view(
         attention += [sentence] if sentence and root.online else []
         attention += cannot_move(ledger, root)
     attention += [*contradicted(ledger.journal.attention()), *beside]
+    # While a daemon runs they are on their way.
+    if daemon == "stopped" and (begun := len(ledger.journal.open_moves())):
+        attention.append(
+            f"{begun} move(s) were begun and not ended, and are not counted as moved: "
+            "start the daemon, or run `dedupd scan`: both finish or take them back first"
+        )
     paths = {r.path for r in roots}
     better = [b for b in ledger.held_checks.better() if b.root in paths]
     changed = [c for c in ledger.held_checks.changed() if c.root in paths]

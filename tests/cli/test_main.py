@@ -145,7 +145,7 @@ def dedupd(*words: str, **streams: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, text=True, stderr=subprocess.PIPE, check=False, **streams)
 
 
-@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("groups",)])
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("groups",), ("--version",)])
 def test_an_answer_that_cannot_be_written_is_one_sentence(words: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:
         done = dedupd(*words, stdout=full)
@@ -153,6 +153,11 @@ def test_an_answer_that_cannot_be_written_is_one_sentence(words: tuple[str, ...]
     assert done.stderr.count("\n") == 1
     if words[0] == "status":
         assert "the answer cannot be written (No space left on device)" in done.stderr
+
+
+def test_before_the_first_run_no_model_is_told_as_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("status") == 5
+    assert "model      chosen at the first run" in capsys.readouterr().out
 
 
 def test_a_closed_stdout_is_one_sentence() -> None:

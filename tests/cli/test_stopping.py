@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dedupd.cli.main import main
 from dedupd.cli.stopping import Stopped, ended, telling_what_moved
+from dedupd.errors import StateError
 from dedupd.pipeline import relocate
+from dedupd.pipeline.review import status_view
 from tests.support.shelf import Shelf
 
 
@@ -70,6 +73,43 @@ def test_a_move_that_was_cut_through_is_told(shelf: Shelf, monkeypatch: pytest.M
     monkeypatch.setattr(shelf.library.movement._journal, "finish", cut)  # pyright: ignore[reportPrivateUsage]
     told = stopped_after(9, shelf, KeyboardInterrupt())
     assert told.startswith("stopped; 2 more were on their way, the next command ends or takes back each; ")
+
+
+def test_a_full_disk_tells_what_had_moved_and_status_what_was_begun(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relocate, "CHUNK", 1)
+    journal = shelf.library.movement._journal  # pyright: ignore[reportPrivateUsage]
+    finish, full = journal.finish, StateError("the disk is full: make room, then start again")
+    left = [1]
+
+    def finish_one(*arguments: Any, **named: Any) -> Any:
+        if not left.pop():
+            raise full
+        left.append(0)
+        return finish(*arguments, **named)
+
+    monkeypatch.setattr(journal, "finish", finish_one)
+    with pytest.raises(StateError) as caught, telling_what_moved(shelf.library):
+        shelf.library.scan(yes=True)
+    assert str(caught.value) == (
+        f"{full}; 1 file(s) had moved, `dedupd undo --last` puts them back; "
+        "1 more were on their way, the next command ends or takes back each"
+    )
+    now = shelf.clock.now()
+    told = {
+        state: " ".join(status_view(shelf.ledger, shelf.library.roots.all, daemon=state, now=now).attention)
+        for state in ("stopped", "running")
+    }
+    assert "1 move(s) were begun and not ended" in told["stopped"]
+    assert "not ended" not in told["running"]
+
+
+def test_a_full_disk_before_any_move_is_told_as_it_is(shelf: Shelf) -> None:
+    full = StateError("the disk is full")
+    with pytest.raises(StateError) as caught, telling_what_moved(shelf.library):
+        raise full
+    assert caught.value is full
 
 
 @pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])

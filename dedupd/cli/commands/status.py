@@ -85,7 +85,9 @@ def _print(view: StatusView) -> None:
             f"ready      {view.waiting_to_move} file(s), {human_bytes(view.bytes_to_move)}, would move: `dedupd groups`, then `dedupd approve --all`"
         )
     answer(f"moved      {view.moved} file(s), {human_bytes(view.bytes_saved)} saved")
-    answer(f"model      {view.model or 'none: perceptual hashes alone'}")
+    # Before anything was looked at, none is chosen.
+    without = "none: perceptual hashes alone" if view.root_details else "chosen at the first run"
+    answer(f"model      {view.model or without}")
     if view.embedding:
         answer(f"embedding  {view.embedding}")
     if view.next_run:
