@@ -56,9 +56,14 @@ _INKS = ((cv2.MORPH_BLACKHAT, cv2.MORPH_CLOSE), (cv2.MORPH_TOPHAT, cv2.MORPH_OPE
 _REACH = 32
 """px from which on nothing around a stroke says anything of its ground: more than half of all the squares together."""
 _FITTING, _LEFT = 0.8, 0.4
+_COLOURED = 20.0
+"""Chroma from which on a hue tells two things apart."""
 _SPOT = 3
 """px of the low-passed planes: the side of a place that tells of its colour."""
-_WHITE, _BLACK = 245, 8
+_WHITE, _PALE, _BLACK = 245, 170, 8
+"""Levels: of the highest channel, of the lowest where it is white, and of the highest where it is black."""
+_CLIPPED = 0.5
+"""How much a hue counts where a channel is as high as it can be."""
 _FIVE, _NINE = np.ones((5, 5), np.uint8), np.ones((9, 9), np.uint8)
 _EVENLY, _GRAIN = 0.3, 4.0
 """Tones are compared in this share of the picture, its most even part, and wherever the spread is below so
@@ -499,18 +504,30 @@ class Residual:
         if self.box < 2 * _SPOT:
             return 0.0
         inner = cv2.erode(self.small.view(np.uint8), _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        places = Masked(inner > (_clipped(self.view_a.colours) | _clipped(self.view_b.colours)))
-        found = self._gone(lambda plane: cv2.blur(plane, (_SPOT, _SPOT)))
-        return max(_strongest(left, places.flat[places.of(gone)], _SPOT**2 - 1) for left, gone in found)
+        no_choice, little = (
+            np.bitwise_or(*of_both) for of_both in zip(*map(_clipped, self._both_colours), strict=True)
+        )
+        places, little = Masked(inner > no_choice), little.view(np.bool_)
+        strongest = 0.0
+        for left, gone in self._gone(lambda plane: cv2.blur(plane, (_SPOT, _SPOT)), apart=True):
+            left[little] *= _CLIPPED
+            strongest = max(strongest, _strongest(left, places.flat[places.of(gone)], _SPOT**2 - 1))
+        return strongest
 
-    def _gone(self, in_places: Callable[[Plane], Plane]) -> Iterator[tuple[Plane, Mask]]:
+    @property
+    def _both_colours(self) -> tuple[Plane, Plane]:
+        return self.view_a.colours, self.view_b.colours
+
+    def _gone(
+        self, in_places: Callable[[Plane], Plane], *, apart: bool = False
+    ) -> Iterator[tuple[Plane, Mask]]:
         """For a, and for b: (H, W, 2) chroma that a smooth map from the other leaves, as means in places, and (H, W) where
-        most of its own is not in the other."""
+        most of its own is not in the other. `apart`: see `_not_given`."""
         (plane_a, x_a), (plane_b, x_b) = self._chroma_planes
         mean_a, mean_b = in_places(plane_a), in_places(plane_b)
         both = _dot(mean_a, mean_b)  # (H, W): what both show there
         for wanted, given, luma, mean in ((plane_a, plane_b, x_b, mean_a), (plane_b, plane_a, x_a, mean_b)):
-            rest, scale = self._not_given(wanted, given, luma)
+            rest, scale = self._not_given(wanted, given, luma, apart=apart)
             # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
             # its hue differs.
             yield in_places(rest), both < _LEFT * scale * _squared(mean)
@@ -519,17 +536,27 @@ class Residual:
     def _chroma_planes(self) -> list[tuple[Plane, Plane]]:
         return [_chroma_plane(view.colours, view.low, self.trusted) for view in (self.view_a, self.view_b)]
 
-    def _not_given(self, wanted: Plane, given: Plane, luma: Plane) -> tuple[Plane, float]:
-        """(H, W, 2) what a smooth map from the other leaves, and how strong colours are beside those of the other."""
+    def _not_given(self, wanted: Plane, given: Plane, luma: Plane, *, apart: bool) -> tuple[Plane, float]:
+        """(H, W, 2) what a smooth map from the other leaves, and how strong colours are beside those of the other.
+
+        `apart`: colours that differ in hue make no map where they are few. In a grey picture the one coloured thing made it
+        alone, and every other hue of it was explained.
+        """
         terms = cv2.merge([np.ones_like(luma), luma, luma * luma, given])
         sample, target = self.trusted.of(terms, _FEW), self.trusted.of(wanted, _FEW)
+        scale = float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
+        if apart:
+            own = _squared(target)
+            alike = (_dot(sample[:, 3:], target) >= _LEFT * scale * own) | (own <= _COLOURED**2)
+            if _FITTING * alike.size <= np.count_nonzero(alike) < alike.size:
+                sample, target = sample[alike], target[alike]
         weights = _ridge(sample, target)
         # Once more without what fits worst: an object that lost its colour must not distort the map of
         # everything else.
         off = _squared(target - sample @ weights)
         kept = np.flatnonzero(off <= np.quantile(off, _FITTING))
         rest = wanted - terms @ _ridge(sample.take(kept, axis=0), target.take(kept, axis=0))
-        return rest, float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
+        return rest, scale
 
     def tones_alone(self) -> tuple[Tones, Tones]:
         """For a, and for b. Noise, compression, resizing and any curve that keeps levels apart spread both
@@ -662,11 +689,13 @@ def _strongest(left: Plane, places: NDArray[np.intp], rank: int) -> float:
     return float(np.partition(np.sqrt(_squared(at(left, places))), -1 - rank)[-1 - rank])
 
 
-def _clipped(colours: Plane) -> Pixels:
-    """(H, W) where there is nearly black, or one channel as high as it can be, and next to it."""
-    most = colours.max(axis=-1)
-    white, black = (most >= _WHITE).view(np.uint8), (most <= _BLACK).view(np.uint8)
-    return np.bitwise_or(cv2.dilate(white, _NINE), cv2.dilate(black, _FIVE))
+def _clipped(colours: Plane) -> tuple[Pixels, Pixels]:
+    """(H, W) where there is nearly black or white, which has no hue, and next to it; and where one channel is as high as it
+    can be, and next to it: a brighter copy clips it first, and the hue moves."""
+    most, least = colours.max(axis=-1), colours.min(axis=-1)
+    bright = (most >= _WHITE).view(np.uint8)
+    white, black = bright & (least >= _PALE).view(np.uint8), (most <= _BLACK).view(np.uint8)
+    return cv2.dilate(white | black, _FIVE), cv2.dilate(bright, _NINE)
 
 
 def _squared(x: Plane) -> Plane:

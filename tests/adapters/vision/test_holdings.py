@@ -179,6 +179,44 @@ def test_whether_red_eyes_were_mended_or_made_a_person_decides(
     assert "colour" in found.lost() & found.lost_of_second()
 
 
+@pytest.mark.parametrize(("number", "width", "height"), [(5, 14, 18), (42, 20, 26)])
+def test_another_hue_of_the_one_coloured_thing_in_a_grey_picture_is_seen(
+    tmp_path: Path, number: int, width: int, height: int
+) -> None:
+    """No colour of the rest says how the two go together, and the thing itself must not say it."""
+
+    def jersey(colour: tuple[int, int, int]) -> Image.Image:
+        grey = scene(number).convert("L").convert("RGB")
+        ImageDraw.Draw(grey).ellipse((430, 300, 430 + width, 300 + height), fill=colour)
+        return grey
+
+    found = compare(
+        saved(tmp_path / "red.jpg", jersey((215, 40, 45)), quality=92),
+        saved(tmp_path / "blue.jpg", jersey((40, 85, 225)), quality=88),
+    )
+    assert "colour" in found.lost() & found.lost_of_second()
+
+
+@pytest.mark.parametrize("around", [(150, 120, 100), (253, 253, 253)], ids=["on grey", "on white"])
+def test_another_hue_is_seen_where_one_channel_is_as_high_as_it_can_be(
+    tmp_path: Path, around: tuple[int, int, int]
+) -> None:
+    """A lamp, a balloon before a white sky."""
+
+    def balloon(colour: tuple[int, int, int]) -> Image.Image:
+        photo = scene(42)
+        draw = ImageDraw.Draw(photo)
+        draw.ellipse((400, 260, 500, 360), fill=around)
+        draw.ellipse((437, 297, 461, 321), fill=colour)
+        return photo
+
+    found = compare(
+        saved(tmp_path / "red.jpg", balloon((255, 140, 150)), quality=92),
+        saved(tmp_path / "blue.jpg", balloon((140, 190, 255)), quality=88),
+    )
+    assert "colour" in found.lost() & found.lost_of_second()
+
+
 def test_where_a_lighter_copy_is_white_it_has_no_other_colours(tmp_path: Path) -> None:
     """A lamp that was nearly white before: the copy lacks its colour, and has none of its own."""
     photo = eyes(scene(42), (235, 215, 110))
