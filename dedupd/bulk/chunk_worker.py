@@ -32,6 +32,10 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
     """Threads that decode, in each worker."""
     stall_seconds: float = 60.0
+    gpus: str = "1"
+    """Cards for each worker: one, because there are as many workers as cores; '0': none."""
+    gpu_memory_fraction: float = 0.9
+    """Share of that card's memory, for one worker."""
 
 
 class ChunkWorker:
@@ -46,7 +50,7 @@ class ChunkWorker:
         self._worker = VisionWorker(
             cache / "no-index", cache, orders.embedder, batch_size=orders.batch_size, idle_seconds=3600.0,
             stall_seconds=orders.stall_seconds, jobs=orders.threads,
-            gpus="1",  # as many workers as there are cores would each take all cards
+            gpus=orders.gpus, gpu_memory_fraction=orders.gpu_memory_fraction,
         )  # fmt: skip
 
     def model_and_recipe(self) -> ModelAndRecipe:

@@ -1,4 +1,5 @@
-"""The engine for one machine: as many worker processes as there are cores, each with a chunk of its own.
+"""The engine for one machine: as many worker processes as there are cores, each with a chunk of its own, and together
+with no more of a graphics card than its owner allows.
 
 Must never wait for ever: a chunk that cannot be processed comes back with its reason.
 """
@@ -9,6 +10,8 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import msgspec
 
 from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
@@ -53,8 +56,10 @@ def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Finish
         count += 1
     done: queue.SimpleQueue[Finished] = queue.SimpleQueue()
     stop = threading.Event()
+    workers = min(workers, count)
+    orders = msgspec.structs.replace(orders, gpu_memory_fraction=orders.gpu_memory_fraction / max(1, workers))
     # As daemon threads: an interrupted command does not wait for its chunks, and the processes end with it.
-    for number in range(min(workers, count)):
+    for number in range(workers):
         threading.Thread(
             target=_work, args=(waiting, done, stop, orders), name=f"chunks-{number}", daemon=True
         ).start()

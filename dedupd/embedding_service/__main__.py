@@ -11,6 +11,7 @@ import ipaddress
 import sys
 from pathlib import Path
 
+from dedupd.adapters.vision.accelerators import allow
 from dedupd.adapters.vision.embedders.base import TakesMuch
 from dedupd.adapters.vision.embedders.registry import choose, load, settle
 from dedupd.adapters.vision.remote.wire import MOST_SIDE, identity
@@ -65,6 +66,8 @@ def main() -> int:
     parser.add_argument("--listen", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--gpus", required=True)
+    parser.add_argument("--gpu-memory-fraction", type=float, required=True)
     parser.add_argument("--token-file", type=Path)
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
@@ -76,6 +79,7 @@ def main() -> int:
         )
         if asked.token_file is None and not ipaddress.ip_address(listen.address).is_loopback:
             raise UsageError(f"{listen.address} can be reached from other machines: name a --token-file")
+        allow(asked.gpus, asked.gpu_memory_fraction)
         serve(asked.model, asked.cache, listen, asked.token_file)
     except DedupdError as error:
         tell(f"dedupd: {error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -67,9 +67,11 @@ class Seer:
     """Sees nothing, and says so in three ways."""
 
     rested = 0
+    shares: ClassVar[list[float]] = []
 
     def __init__(self, orders: Orders) -> None:
-        assert orders is ORDERS
+        assert (orders.to, orders.cache, orders.embedder) == (ORDERS.to, ORDERS.cache, ORDERS.embedder)
+        Seer.shares.append(orders.gpu_memory_fraction)
 
     def process(self, chunk: Chunk) -> Any:
         if chunk.key == "3":
@@ -88,6 +90,7 @@ def test_every_chunk_of_a_pool_comes_back_once_with_its_reason_when_it_failed(
     monkeypatch.setattr(pool, "ChunkWorker", Seer)
     chunks = [chunk(str(n)) for n in range(9)]
     found: list[Any] = list(pool.run(chunks, ORDERS, 3))
+    assert Seer.shares == [pytest.approx(0.3)] * 3, "of a card's memory, together no more than allowed"
     failed = {each.chunk.key: each.reason for each in found if isinstance(each, FailedChunk)}
     assert failed == {"3": "no model", "5": "RuntimeError: a bug"}
     assert sorted(each for each in found if isinstance(each, str)) == ["0", "1", "2", "4", "6", "7", "8"]

@@ -27,10 +27,12 @@ class Seer:
     """Sees all but one: a picture without a name is none."""
 
     embedders: ClassVar[list[str]] = []
+    orders: Orders
     fails = False
 
     def __init__(self, orders: Orders) -> None:
         Seer.embedders.append(orders.embedder)
+        Seer.orders = orders
 
     def model_and_recipe(self) -> ModelAndRecipe:
         return ModelAndRecipe(model="m/1", recipe="1")
@@ -92,6 +94,13 @@ def test_a_backfill_says_what_became_of_each_picture(
         "seen_now": 0, "model": "m/1", "recipe": "1", "problems": [],
     }  # fmt: skip
     assert Seer.embedders[2] == "lite0"
+
+
+@pytest.mark.parametrize(("set_", "told"), [("0", "0"), ("3", "1")])
+def test_a_backfill_takes_of_cards_what_its_owner_allows(archive: Path, set_: str, told: str) -> None:
+    (archive / "config.toml").write_text(f'gpus = "{set_}"\ngpu_memory_fraction = 0.5\n')
+    assert fill(archive, "--workers", "1") == 0
+    assert (Seer.orders.gpus, Seer.orders.gpu_memory_fraction) == (told, 0.5)
 
 
 def test_rows_are_compared_when_all_of_them_are_there(

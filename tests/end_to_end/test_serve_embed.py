@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
+from dedupd.adapters.vision import accelerators
 from dedupd.adapters.vision.embedders import registry
 from dedupd.adapters.vision.remote import wire
 from dedupd.cli.main import main
@@ -103,6 +104,16 @@ def test_what_cannot_be_served_is_told_in_one_sentence(
     said = capsys.readouterr()
     assert said.out == "" and len(said.err.splitlines()) == 1
     assert said.err.startswith("dedupd: ") and why in said.err
+
+
+def test_a_service_takes_of_cards_what_its_owner_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accelerators, "_allowed", accelerators._allowed.copy())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    (tmp_path / "config.toml").write_text('gpus = "1"\ngpu_memory_fraction = 0.5\n')
+    assert started(monkeypatch, tmp_path, "--listen", "127.0.0.1:0", "--model", "hashes") == 2
+    assert (os.environ["CUDA_VISIBLE_DEVICES"], accelerators.share_to_embed()) == ("0", 0.5)
 
 
 def test_a_model_that_is_not_known_or_not_here_is_told_in_one_sentence(

@@ -316,3 +316,26 @@ def test_the_sentence_is_short_however_long_a_path_is(shelf: Shelf) -> None:
     long: dict[str, Any] = {"held": "x" * 4000}
     assert "dedupd undo --held-changed" in told_changed([replace(change, **long)])[:600]
     assert told_changed([]) == ""
+
+
+def test_what_is_not_there_any_more_is_not_told(shelf: Shelf) -> None:
+    _, held = moved_before(shelf, island=0.3)
+    shelf.library.passes.check_held()
+    held.unlink()
+    shelf.library.roots.reconcile()
+    assert (status(shelf).moved, status(shelf).held_changed, status(shelf).attention) == (0, 0, [])
+    assert put_back(shelf) == 0
+
+
+def test_an_empty_place_where_its_disk_was_mounted_costs_no_way_back(shelf: Shelf) -> None:
+    _, held = moved_before(shelf, island=0.3)
+    shelf.library.passes.check_held()
+    away = shelf.root.rename(shelf.at / "away")
+    shelf.root.mkdir()
+    assert put_back(shelf) == 0
+    shelf.root.rmdir()
+    away.rename(shelf.root)
+    shelf.again()
+    assert status(shelf).attention[0].startswith("1 photo(s) in duplicates/")
+    assert put_back(shelf) == 1
+    assert shelf.files() == {KEPT, MOVED} and not held.exists()

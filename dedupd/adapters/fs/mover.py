@@ -378,6 +378,12 @@ class MoveBatch(Closing):
             if content_at(self._root, target, move):
                 done = replace(move, goal=goal, state=MoveState.DONE, undone_to=target)
                 settled.append(replace(done, error="", refusal=None))
+            elif move.root_id and marker_of(self._root) != move.root_id:
+                # The empty place where its disk was mounted: nothing is lost, and nothing may be written of it (P9).
+                raise MoveRefused(
+                    f"{self._root.path} is not the folder or disk it was: mount the right one",
+                    Refusal.OTHER_ROOT,
+                )
             else:
                 lost = MoveRefused(
                     f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand",

@@ -32,6 +32,7 @@ _UNSEEN = (
     "json_extract(m.evidence, '$.measures.extra.island') IS NULL "
     "AND (m.relation='burst' OR json_extract(m.evidence, '$.same_camera'))"
 )
+_THERE = "f.state='held' AND f.absent_since IS NULL"
 _NOBODY_SAID = (
     "NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.kind='same' AND v.a=min(m.content, m.keeper_content) "
     "AND v.b=max(m.content, m.keeper_content))"
@@ -105,7 +106,8 @@ class HeldChecks(LedgerPart):
         rows = self._link.execute(
             "SELECT m.id, m.grp, m.root, m.file, m.src, m.dst, m.keeper, c.why FROM held_changes c "
             "CROSS JOIN moves m ON m.content=c.content AND m.keeper_content=c.keeper_content "
-            f"WHERE c.why!='' AND {_HELD} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
+            "CROSS JOIN files f ON f.id=m.file "
+            f"WHERE c.why!='' AND {_HELD} AND {_THERE} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
         )
         return [
             HeldChange(
@@ -134,9 +136,9 @@ class HeldChecks(LedgerPart):
         changed = {change.move for change in self.changed()}
         rows = self._link.execute(
             "SELECT m.grp, m.root, m.file, m.src, m.dst, m.keeper, c.only_here, c.only_in_keeper, m.id FROM held_checks c "
-            "JOIN moves m ON m.content=c.content AND m.keeper_content=c.keeper_content "
+            "JOIN moves m ON m.content=c.content AND m.keeper_content=c.keeper_content JOIN files f ON f.id=m.file "
             f"WHERE c.only_here!='[]' AND c.rules=(SELECT value FROM meta WHERE key='held_rules') "
-            f"AND {_HELD} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
+            f"AND {_HELD} AND {_THERE} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
         )
         return [
             HeldBetter(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, BinaryIO, Protocol
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from dedupd.adapters.vision.accelerators import ALL, allow, take, torch_cards
+from dedupd.adapters.vision.child import say
 from dedupd.adapters.vision.hashes import phashes
 
 _TRIAL = 16
@@ -86,11 +86,7 @@ class CardJpegs:
     def _refuse(self, why: str) -> None:
         if not self._refused:
             self._refused = True
-            print(
-                f"the card decodes no photos any more ({why}): the processor does",
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"the card decodes no photos any more ({why}): the processor does")
 
 
 def _ordinary(image: Image.Image) -> bool:
@@ -143,11 +139,7 @@ def decoding_cards() -> list[str]:
         return [card for card in torch_cards(torch) if card.startswith("cuda")]
     except Exception as error:  # noqa: BLE001
         # Whatever keeps a broken installation from being imported.
-        print(
-            f"no card decodes photos ({type(error).__name__}): the processor does",
-            file=sys.stderr,
-            flush=True,
-        )
+        say(f"no card decodes photos ({type(error).__name__}): the processor does")
         return []
 
 

@@ -44,6 +44,7 @@ class Embedded(Message, frozen=True):
     """Their float32 rows, in order."""
 
     rows: memoryview
+    shape: list[int]
 
 
 class CardFailed(Message, frozen=True):

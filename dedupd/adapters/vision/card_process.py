@@ -42,7 +42,7 @@ def main() -> None:
             pictures = np.empty(batch.shape, batch.kind)
             worker.fill(pictures.data.cast("B"))
             rows = np.ascontiguousarray(network.run(pictures), np.float32)
-            worker.tell(Embedded(rows=rows.data))
+            worker.tell(Embedded(rows=rows.data, shape=list(rows.shape)))
     except Exception as error:  # noqa: BLE001
         # Whatever a driver raises: the worker gives the batch to another card.
         worker.tell(CardFailed(why=first_line(error)))

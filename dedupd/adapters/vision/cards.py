@@ -1,15 +1,14 @@
 """The processes that embed on graphics cards, one for each card.
 
 Owns their life: all start at once, each takes one batch at a time, and one that crashes, hangs or says that its card
-failed is not started again. Its batch and its later work go to the others. This process itself uses no card. Must
-lose no batch, and never load a network's library.
+failed is not started again. Its batch and its later work go to the others, and what no card can do is left to the
+processor. This process itself uses no card. Must lose no batch, and never load a network's library.
 """
 
 from __future__ import annotations
 
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from dedupd.adapters.vision.card_messages import (
     PrepareToEmbed,
     from_card,
 )
+from dedupd.adapters.vision.child import say
 from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.worker_process import WorkerDied, WorkerProcess
 
@@ -37,12 +37,16 @@ CARD = "dedupd.adapters.vision.card_process"
 _START_SECONDS = 300.0
 """A large network on a slow disk; shorter than what the client waits for the worker to load it."""
 _BATCH_SECONDS = 120.0
+_TRIES = 2
+"""Cards that one batch may cost: it could be the batch that ends them, and together they must hang for less than
+the client waits."""
 Rows = NDArray[np.float32]
 Heard = TypeVar("Heard", CanEmbed, Embedded)
 
 
 class _Card:
-    """One card's process. Its methods raise WorkerDied, also when only the card failed."""
+    """One card's process. Its methods raise WorkerDied, also when only the card failed, or whatever an answer that
+    cannot be read raises: the process is of no use then."""
 
     def __init__(self, name: str, said: PrepareToEmbed) -> None:
         self.name = self.told = name
@@ -60,8 +64,12 @@ class _Card:
         """A row for each picture. The process itself takes no more at once than fits into the card's memory."""
         pictures = np.ascontiguousarray(batch)
         said = EmbedBatch(kind=pictures.dtype.str, shape=list(pictures.shape))
-        self.process.send(said, pictures.data.cast("B"))
-        return np.frombuffer(self._hear(Embedded, _BATCH_SECONDS).rows, np.float32).reshape(len(batch), -1)
+        self.process.send(said, pictures.data.cast("B"), _BATCH_SECONDS)
+        found = self._hear(Embedded, _BATCH_SECONDS)
+        rows = np.frombuffer(found.rows, np.float32).reshape(found.shape)
+        if len(rows) != len(batch):
+            raise WorkerDied(f"failed ({len(rows)} vectors of {len(batch)} pictures)")
+        return rows
 
     def _hear(self, kind: type[Heard], seconds: float) -> Heard:
         said = from_card.decode(self.process.body(seconds))
@@ -93,7 +101,7 @@ class Cards:
             try:
                 self._working.append(self._starter.submit(_Card, name, said).result())
             except OSError as error:  # no memory for one more, or no more processes allowed
-                _say(f"{name} is not used: {error}")
+                say(f"{name} is not used: {error}")
 
     def wait(self) -> None:
         """Until each of them can embed, or is left out."""
@@ -101,12 +109,15 @@ class Cards:
         for card in list(self._working):
             try:
                 card.wait(max(0.0, until - time.monotonic()))
-            except WorkerDied as died:
+            except Exception as error:  # noqa: BLE001
+                # See _Card.
                 self._working.remove(card)
                 card.process.kill()
-                _say(f"{card.name} is not used: it {died}")
+                say(f"{card.name} is not used: it {_clause(error)}")
             else:
                 self._idle.put(card)
+        if not self._working:
+            self._idle.put(None)
         self.lanes = len(self._working)
         self.batch = min((card.at_once for card in self._working), default=0)
 
@@ -120,8 +131,8 @@ class Cards:
         )
 
     def run(self, batch: NDArray[Any]) -> Rows | None:
-        """By the first card that is idle; None when none works any more."""
-        while self._working:
+        """By the first card that is idle; None when the processor has to do it."""
+        for _ in range(_TRIES):
             card = self._idle.get()
             if card is None:
                 self._idle.put(None)  # for whoever else waits for a card
@@ -129,13 +140,14 @@ class Cards:
             try:
                 rows = card.run(batch)
             except Exception as error:  # noqa: BLE001
-                # An answer that cannot be read counts too: whoever waits for this card must hear that it is lost.
-                self._lose(
-                    card, str(error) if isinstance(error, WorkerDied) else f"failed ({first_line(error)})"
-                )
-            else:
-                self._idle.put(card)
+                # See _Card. Whoever waits for this card must hear that it is lost.
+                self._lose(card, _clause(error))
+                continue
+            self._idle.put(card)
+            if np.isfinite(rows).all():
                 return rows
+            say(f"{card.name} gave what are no numbers: the processor does this batch")  # short ones overflow
+            break
         return None
 
     def _lose(self, card: _Card, why: str) -> None:
@@ -143,13 +155,12 @@ class Cards:
             self._working.remove(card)
             self._lost.append(card.name)
             left = len(self._working)
-        card.process.kill()
-        others = f"{left} other card(s)" if left else "the processor"
-        _say(f"{card.name} {why}: its work goes to {others}")
         if not left:
             self._idle.put(None)
+        card.process.kill()
+        others = f"{left} other card(s)" if left else "the processor"
+        say(f"{card.name} {why}: its work goes to {others}")
 
 
-def _say(line: str) -> None:
-    """Into the worker's log."""
-    print(line, file=sys.stderr, flush=True)
+def _clause(error: Exception) -> str:
+    return str(error) if isinstance(error, WorkerDied) else f"failed ({first_line(error)})"

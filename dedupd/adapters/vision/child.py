@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dedupd.adapters.vision.messages import HEAD, Message, answer_frame, length_of
 
@@ -64,6 +64,12 @@ def take_over_stdio() -> tuple[int, int]:
     os.dup2(null, 0)
     os.dup2(2, 1)
     return incoming, outgoing
+
+
+def say(line: str) -> None:
+    """Into the log of this process. A full disk must not keep it from going on."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class Parent:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import resource
 import select
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.vision import small
-from dedupd.adapters.vision.child import Parent, limit_itself, return_free_memory, take_over_stdio
+from dedupd.adapters.vision.child import Parent, limit_itself, return_free_memory, say, take_over_stdio
 from dedupd.adapters.vision.decode import BLOCKLESS
 from dedupd.adapters.vision.embedders.base import Shape
 from dedupd.adapters.vision.file_reading import DecodedFile, read_file
@@ -117,11 +116,7 @@ def _use(card: str, memory: float) -> list[NDArray[np.uint8]]:
         small.use_card(CardJpegs(decode))
     except Exception as error:  # noqa: BLE001
         # Whatever keeps a broken installation from being imported.
-        print(
-            f"{card} decodes no photos ({type(error).__name__}): the processor does",
-            file=sys.stderr,
-            flush=True,
-        )
+        say(f"{card} decodes no photos ({type(error).__name__}): the processor does")
         return []
     return decoded
 

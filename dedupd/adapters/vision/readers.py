@@ -8,7 +8,6 @@ Worker process only.
 from __future__ import annotations
 
 import queue
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from PIL import Image
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.accelerators import DECODERS, share_to_decode
 from dedupd.adapters.vision.candidates.coarse import SIDE
+from dedupd.adapters.vision.child import say
 from dedupd.adapters.vision.embedders.base import Embedder, Shape
 from dedupd.adapters.vision.file_reading import DecodedFile
 from dedupd.adapters.vision.reader_messages import (
@@ -135,10 +135,10 @@ class Readers:
             process.kill()
             if not said.card:
                 self._start = False
-                _say(f"no process that reads starts ({why}): threads do it")
+                say(f"no process that reads starts ({why}): threads do it")
             elif said.card not in self._refused:
                 self._refused.add(said.card)
-                _say(f"{said.card} decodes no photos ({why}): the processor does")
+                say(f"{said.card} decodes no photos ({why}): the processor does")
         return None
 
     def _trusts(self, ready: FromReader) -> bool:
@@ -200,8 +200,3 @@ class Readers:
                 self._idle.get_nowait().leave()
             except queue.Empty:
                 return
-
-
-def _say(line: str) -> None:
-    """Into the worker's log."""
-    print(line, file=sys.stderr, flush=True)

@@ -54,6 +54,8 @@ class WorkerProcess:
             start_new_session=True,
             bufsize=0,
         )
+        assert self._popen.stdin is not None
+        os.set_blocking(self._popen.stdin.fileno(), False)  # one that does not read must not keep us for ever
         self._unframer = messages.Unframer()
         self._busy = self._on_card = 0
 
@@ -64,13 +66,18 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._popen.poll() is None
 
-    def send(self, message: messages.Message, bytes_after: memoryview = _NOTHING) -> None:
-        """One message, and after it many bytes as they are: to put them into it would copy them twice."""
+    def send(
+        self, message: messages.Message, bytes_after: memoryview = _NOTHING, seconds: float = BUSY_SECONDS
+    ) -> None:
+        """One message, and after it many bytes as they are: to put them into it would copy them twice. Raises WorkerDied, also
+        when nothing is taken for `seconds`."""
         assert self._popen.stdin is not None
         try:
             for part in (memoryview(messages.frame(message)), bytes_after):
                 left = part
                 while left:
+                    if not select.select([], [self._popen.stdin], [], seconds)[1]:
+                        raise self._hung()
                     left = left[self._popen.stdin.write(left) or 0 :]
         except OSError:
             raise WorkerDied(self._cause()) from None
@@ -99,12 +106,15 @@ class WorkerProcess:
         assert self._popen.stdout is not None
         readable, _, _ = select.select([self._popen.stdout], [], [], seconds)
         if not readable:
-            self.kill()
-            raise WorkerDied("hung", on_card=self._on_card > 0)
+            raise self._hung()
         part = os.read(self._popen.stdout.fileno(), _PART)
         if not part:
             raise WorkerDied(self._cause(), on_card=self._on_card > 0)
         return part
+
+    def _hung(self) -> WorkerDied:
+        self.kill()
+        return WorkerDied("hung", on_card=self._on_card > 0)
 
     def _cause(self) -> str:
         try:

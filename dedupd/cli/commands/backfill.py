@@ -86,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     to = store_at(arguments.to).address
     orders = Orders(
         to=os.fsencode(to), cache=os.fsencode(places.cache), embedder=_embedder(settings, places),
-        batch_size=settings.batch_size,
+        batch_size=settings.batch_size, gpus="0" if settings.gpus == "0" else "1",
+        gpu_memory_fraction=settings.gpu_memory_fraction,
     )  # fmt: skip
     first = ChunkWorker(orders)
     try:

@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     command = [sys.executable, "-P", "-m", "dedupd.embedding_service", "--listen", arguments.listen]
     command += ["--model", arguments.model or settings.embedder, "--cache", os.fspath(places.cache)]
+    command += ["--gpus", settings.gpus, "--gpu-memory-fraction", str(settings.gpu_memory_fraction)]
     for flag in ("token_file", "tls_cert", "tls_key"):
         if (path := getattr(arguments, flag)) is not None:
             command += [f"--{flag.replace('_', '-')}", os.fspath(path.expanduser().absolute())]

@@ -69,6 +69,8 @@ def features(net, pixels):
 
 def with_trouble(net, pixels):
     rows = net(pixels)
+    if pixels.max() > 1e6:
+        raise RuntimeError("no card can do this")
     try:
         what = TROUBLE.read_text()
         TROUBLE.unlink()  # one of them has it
@@ -79,6 +81,10 @@ def with_trouble(net, pixels):
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
             signal.pause()
+        case "no numbers":
+            return rows * float("nan")
+        case "too many":
+            return rows.repeat(2, 1)
         case _:
             raise RuntimeError(what)
 
@@ -202,14 +208,65 @@ def test_a_card_that_fails_in_a_batch_gives_it_to_the_others_and_the_last_to_the
     ]
 
 
+@pytest.mark.parametrize("before_it_reads", [False, True])
 def test_a_card_that_hangs_is_given_up(
-    trouble: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    trouble: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], before_it_reads: bool
 ) -> None:
     embedder = load(monkeypatch, 1)
     monkeypatch.setattr(cards, "_BATCH_SECONDS", 0.2)
-    trouble.write_text("hang")
-    assert np.allclose(embedder.embed(BATCHES[0]), embedder._here.run(BATCHES[0]), atol=1e-5)
+    if before_it_reads:
+        os.kill(pids(embedder)[0], signal.SIGSTOP)
+    else:
+        trouble.write_text("hang")
+    batch = np.concatenate(list(BATCHES))
+    assert batch.nbytes > 1 << 19, "more than fits into a pipe"
+    assert np.allclose(embedder.embed(batch), embedder._here.run(batch), atol=1e-5)
     assert capfd.readouterr().err == "cpu hung: its work goes to the processor\n"
+
+
+def test_where_the_log_cannot_be_written_nobody_waits_for_a_card_that_is_lost(
+    trouble: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = load(monkeypatch, 1)
+    with Path("/dev/full").open("w") as full:  # a disk
+        monkeypatch.setattr(sys, "stderr", full)
+        trouble.write_text("kill")
+        assert embedded(embedder).shape == (60, 32)
+        with pytest.raises(OSError, match="No space"):
+            full.close()
+
+
+def test_a_batch_that_ends_cards_costs_two_of_them(
+    trouble: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    embedder = load(monkeypatch, 3)
+    batch = BATCHES[0] + 2e6
+    assert np.array_equal(embedder.embed(batch), embedder._here.run(batch))
+    assert len(pids(embedder)) == 1
+    assert np.allclose(embedder.embed(BATCHES[0]), embedder._here.run(BATCHES[0]), atol=1e-5)
+    why = "cpu failed (no card can do this): its work goes to {} other card(s)\n"
+    assert capfd.readouterr().err == why.format(2) + why.format(1)
+
+
+@pytest.mark.parametrize(
+    ("what", "left", "told"),
+    [
+        ("no numbers", 1, "cpu gave what are no numbers: the processor does this batch\n"),
+        ("too many", 0, "cpu failed (10 vectors of 5 pictures): its work goes to the processor\n"),
+    ],
+)
+def test_what_are_no_vectors_of_these_pictures_is_not_taken(
+    trouble: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    what: str,
+    left: int,
+    told: str,
+) -> None:
+    embedder = load(monkeypatch, 1)
+    trouble.write_text(what)
+    assert np.array_equal(embedder.embed(BATCHES[0]), embedder._here.run(BATCHES[0]))
+    assert (len(pids(embedder)), capfd.readouterr().err) == (left, told)
 
 
 @pytest.mark.usefixtures("trouble")
@@ -217,6 +274,7 @@ def test_a_card_that_hangs_is_given_up(
     ("module", "seconds", "why"),
     [
         ("dedupd.adapters.vision.recipe", 60.0, "ended with status 0"),
+        ("this", 60.0, "failed (a message of 1416127776 bytes is over the limit)"),
         ("dedupd.adapters.vision.card_process", 0.0, "hung"),
     ],
 )

@@ -21,6 +21,7 @@ from PIL import Image
 
 from dedupd.adapters.vision.accelerators import memory_left, number_format, take, torch_cards
 from dedupd.adapters.vision.cards import Cards
+from dedupd.adapters.vision.child import say
 from dedupd.adapters.vision.embedders.base import Model, OnCard
 from dedupd.errors import VisionError
 
@@ -107,7 +108,7 @@ def network_on_card(
     if expected != torch.float32:
         engine = _TorchEngine(torch, exact.network, features, card, expected)
         if not _alike(engine.run(probe), wanted):
-            _say(f"{card} gives other vectors in {expected}: it counts in float32")
+            say(f"{card} gives other vectors in {expected}: it counts in float32")
             engine = _TorchEngine(torch, load(model)[0].eval(), features, card, torch.float32)
     engine.fit(black)
     return engine
@@ -179,11 +180,6 @@ def _alike(ones: Vectors, others: Vectors) -> bool:
 
 def _out_of_memory(torch: Any, error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
-
-
-def _say(line: str) -> None:
-    """Into the worker's log."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def loaded(
