@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dedupd.errors import NothingYet
 
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
@@ -35,8 +37,8 @@ def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     from dedupd.library import LibraryView
 
     settings, where = opened(arguments)
-    if not settings.roots and where.ledger.exists():
-        with closing(LibraryView(settings, where)) as view:
+    if not settings.roots:
+        with suppress(NothingYet), closing(LibraryView(settings, where)) as view:
             settings = replace(settings, roots=tuple(Path(root.path) for root in view.roots))
     return settings, where
 

@@ -5,7 +5,7 @@ Takes no lock. Must never write the ledger, and never look at a root.
 
 from __future__ import annotations
 
-import os.path
+import os
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.foreign import Scope
 from dedupd.core.narrowing import Narrowing
 from dedupd.core.records import GroupRow, RootRow
-from dedupd.errors import NothingYet
+from dedupd.errors import NothingYet, StateError
 from dedupd.pipeline.consent import proposals
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
@@ -33,10 +33,17 @@ class LibraryView:
         """Raises NothingYet when there is no ledger, another StateError when it cannot be read."""
         self.settings, self._places, self.scope = settings, where, scope_of(settings)
         self._vision: VisionWorker | None = None
-        if not where.ledger.exists():
+        try:
+            os.stat(where.ledger)  # not exists(): it may lie where one may not look
+        except FileNotFoundError:
             raise NothingYet(
                 f"there is nothing in {where.state} yet: start with `dedupd scan ROOT` or `dedupd run ROOT`"
-            )
+            ) from None
+        except OSError as error:
+            raise StateError(
+                f"{where.ledger} cannot be read ({error.strerror}): "
+                "see that it can, or choose another folder with --state-dir"
+            ) from None
         self.ledger = Ledger(where.ledger, read_only=True)
         self.disk = LocalDisk()
 

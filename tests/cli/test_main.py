@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.commands import status
 from dedupd.cli.console import can_ask
 from dedupd.cli.group_lines import print_group
 from dedupd.cli.main import main
+from dedupd.config import places
 from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
 from dedupd.protocol.views import GroupView
 
@@ -158,6 +161,34 @@ def test_an_answer_that_cannot_be_written_is_one_sentence(words: tuple[str, ...]
 def test_before_the_first_run_no_model_is_told_as_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status") == 5
     assert "model      chosen at the first run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("status",), ("months",), ("groups",), ("verify",), ("undo", "--last")])
+def test_a_state_folder_where_one_may_not_look_is_one_sentence(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.stat
+
+    def stat(path: Any, *arguments: Any, **named: Any) -> os.stat_result:
+        if str(path).endswith("ledger.db"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert run(*words) == 1
+    said = capsys.readouterr().err
+    assert "ledger.db cannot be read (Permission denied): " in said and said.count("\n") == 1
+
+
+def test_a_folder_that_is_another_states_is_told_without_a_daemon_to_do_the_scan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "Pictures"
+    root.mkdir()
+    with lock_library(places(tmp_path / "one", tmp_path / "config.toml"), [root]):
+        assert run("--state-dir", str(tmp_path / "other"), "scan", "--dry-run", str(root)) == 4
+    said = capsys.readouterr().err
+    assert said.startswith(f"dedupd: another dedupd already looks after {root}") and said.count("\n") == 1
 
 
 def test_a_closed_stdout_is_one_sentence() -> None:

@@ -12,6 +12,7 @@ import queue
 import resource
 import sys
 import threading
+import traceback
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.accelerators import allow
 from dedupd.adapters.vision.child import limit_itself, return_free_memory, take_over_stdio
 from dedupd.adapters.vision.cores import readers_with_room, usable_cores
-from dedupd.errors import DedupdError
+from dedupd.errors import DedupdError, VisionError
 
 if TYPE_CHECKING:
     from dedupd.adapters.index.lance import PhotoIndex
@@ -164,9 +165,18 @@ class WorkerService:
         self._pipe.send(messages.SeesHere(why=why_here))
 
     def embedder(self) -> Embedder | None:
-        """The embedder, loaded once, by the thread that asks first."""
+        """The embedder, loaded once, by the thread that asks first. Raises VisionError, whatever is in the way:
+        a worker that ended would be told as the fault of the files it was reading."""
         with self._loading:
-            return self._loaded
+            try:
+                return self._loaded
+            except DedupdError:
+                raise
+            except Exception as error:
+                traceback.print_exc()
+                raise VisionError(
+                    f"{self.model.id} could not be loaded ({error or type(error).__name__})"
+                ) from error
 
     @cached_property
     def _gallery(self) -> PairPictures:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from dedupd.cli.console import answer, answer_json
 from dedupd.cli.machine import Finding
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_json
-from dedupd.errors import DedupdError, ExitCode, NoDaemon
+from dedupd.errors import DedupdError, ExitCode, NoDaemon, NothingYet
 
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
@@ -81,11 +81,10 @@ def _state(settings: Settings, where: Places) -> Iterator[Finding]:
         free = shutil.disk_usage(where.state).free
         good = os.access(where.state, os.W_OK) and free > 500e6
         yield Finding(what="state", good=good, told=f"{where.state}, {human_bytes(free)} free")
-        if where.ledger.exists():
-            with closing(LibraryView(settings, where)) as view:
-                yield Finding(what="ledger", good=True, told="opens")
-                if told := view.status().not_looked_at:
-                    yield Finding(what="closed", good=True, told=told)
+        with suppress(NothingYet), closing(LibraryView(settings, where)) as view:
+            yield Finding(what="ledger", good=True, told="opens")
+            if told := view.status().not_looked_at:
+                yield Finding(what="closed", good=True, told=told)
     except (OSError, DedupdError) as error:
         yield Finding(what="state", good=False, told=f"{where.state}: {error}")
 
@@ -122,15 +121,12 @@ def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
     from dedupd.library import LibraryView
 
     folders, newest = 0, 0.0
-    if where.ledger.exists():
-        try:
-            with closing(LibraryView(settings, where)) as view:
-                folders = sum(len(view.ledger.files.folders(root.id)) for root in view.roots)
-                moves = view.ledger.journal.moves(ids=[view.ledger.journal.newest()])
-                newest = max((move.at for move in moves), default=0.0)
-                yield from machine.clouds(view)
-        except DedupdError:
-            pass  # told of already
+    # There is none yet, or it was told of already.
+    with suppress(DedupdError), closing(LibraryView(settings, where)) as view:
+        folders = sum(len(view.ledger.files.folders(root.id)) for root in view.roots)
+        moves = view.ledger.journal.moves(ids=[view.ledger.journal.newest()])
+        newest = max((move.at for move in moves), default=0.0)
+        yield from machine.clouds(view)
     for root in settings.roots:
         yield from machine.file_system(str(root))
     yield from machine.watching(folders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -178,6 +179,8 @@ class _Scan:
         from dedupd.protocol.results import Acted
 
         arguments, settings = self._arguments, self._settings
+        if not os.path.exists(self._places.socket):  # a scan, or the daemon of another state folder
+            raise busy
         if not self._narrowing.everything:
             raise AlreadyRunning(
                 f"{busy}; a daemon does whole scans only: leave out what narrows this one, or stop it first"

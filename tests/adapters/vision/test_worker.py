@@ -373,6 +373,34 @@ def test_an_embedder_that_cannot_be_had_is_known_before_it_is_used(tmp_path: Pat
     vision.rest()
 
 
+def test_an_embedder_that_cannot_be_loaded_is_no_fault_of_the_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few open files, a library half updated: all photos had been set aside, for good."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Full(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "dedupd.adapters.vision.engines.lite0_graph":
+            raise OSError(24, "Too many open files")
+
+sys.meta_path.insert(0, Full())
+"""
+    )
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "site"))
+    worker = make(tmp_path, embedder="lite0")
+    with pytest.raises(VisionError, match=r"could not be loaded .+Too many open files"):
+        list(worker.ingest([request(0, photo(tmp_path / "a.jpg", 1))]))
+    monkeypatch.delenv("PYTHONPATH")
+    (look,) = worker.ingest([request(0, tmp_path / "a.jpg")])
+    assert isinstance(look.result, Traits)
+    worker.rest()
+
+
 def test_a_library_in_the_photo_folder_is_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vision: VisionWorker
 ) -> None:
