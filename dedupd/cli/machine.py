@@ -52,7 +52,7 @@ def watching(folders: int, limits: Path = _INOTIFY) -> Iterator[Finding]:
     except (OSError, ValueError):
         return  # another system, with other means
     wanted = int(folders * _SPARE)
-    told = f"{folders} folder(s), up to {watches} can be watched (fs.inotify.max_user_watches), by {instances} programs' parts"
+    told = f"{folders} folder(s), up to {watches} can be watched (fs.inotify.max_user_watches), by {instances} programs (fs.inotify.max_user_instances)"
     mend = ""
     if watches < wanted:
         more = max(524_288, 1 << wanted.bit_length())

@@ -17,6 +17,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from dedupd.adapters.vision.align import CloseLook, measure
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.decode import Refused, decode, opened
 from dedupd.adapters.vision.refused import NobodyReads
@@ -215,6 +216,17 @@ def test_another_hue_is_seen_where_one_channel_is_as_high_as_it_can_be(
         saved(tmp_path / "blue.jpg", balloon((140, 190, 255)), quality=88),
     )
     assert "colour" in found.lost() & found.lost_of_second()
+
+
+@pytest.mark.parametrize(("side", "seen"), [(480, False), (960, True)])
+def test_small_pictures_are_compared_in_blocks_alone(side: int, seen: bool) -> None:
+    """A few pixels are much of them, and compression moves their colours."""
+    red, dark = (
+        np.asarray(eyes(scene(), colour).resize((side, side * 3 // 4)))
+        for colour in ((190, 45, 50), (34, 28, 30))
+    )
+    found = CloseLook(red, dark, measure(red, dark)).fine(measure(red, dark))
+    assert found.extra and (found.extra["colour_spot"] > 0) == seen
 
 
 def test_where_a_lighter_copy_is_white_it_has_no_other_colours(tmp_path: Path) -> None:
