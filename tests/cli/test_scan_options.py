@@ -14,6 +14,7 @@ from dedupd.cli.commands import scan
 from dedupd.cli.main import main
 from dedupd.cli.options import EVERY_CORE
 from dedupd.config import Settings
+from dedupd.config import places
 from dedupd.errors import AlreadyRunning
 from dedupd.library.build import Parts
 from dedupd.protocol.requests import Scan
@@ -305,6 +306,7 @@ class TestBesideADaemon:
     @pytest.fixture
     def asked(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[object]:
         desk.scan("--dry-run")
+        places(desk.at / "state", desk.at / "config.toml").socket.touch()
         asked: list[object] = []
 
         def busy(*given: object) -> None:
