@@ -13,8 +13,7 @@ import pytest
 from dedupd.cli.commands import scan
 from dedupd.cli.main import main
 from dedupd.cli.options import EVERY_CORE
-from dedupd.config import Settings
-from dedupd.config import places
+from dedupd.config import Settings, places
 from dedupd.errors import AlreadyRunning
 from dedupd.library.build import Parts
 from dedupd.protocol.requests import Scan
