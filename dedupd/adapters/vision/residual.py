@@ -58,8 +58,9 @@ _REACH = 32
 _FITTING, _LEFT = 0.8, 0.4
 _COLOURED = 20.0
 """Chroma from which on a hue tells two things apart."""
-_SPOT = 3
-"""px of the low-passed planes: the side of a place that tells of its colour."""
+_SPOT, _AROUND, _SPREAD = 3, 9, 1.5
+"""px of the low-passed planes: the side of a place that tells of its colour, and of what is around it; and how much more of a
+place than of its surroundings may be gone."""
 _WHITE, _PALE, _BLACK = 245, 170, 8
 """Levels: of the highest channel, of the lowest where it is white, and of the highest where it is black."""
 _CLIPPED = 0.5
@@ -489,7 +490,7 @@ class Residual:
         grey units at standard deviation 50. An object that lost its colour, or has another one, shows here,
         however small it is."""
         rank = self._whole.size // 500
-        of_a, of_b = (_strongest(left, rank) for _, left in self._gone(self._whole, self._in_blocks))
+        of_a, of_b = (_strongest(left, rank) for _, (left,) in self._gone(self._whole, self._in_blocks))
         return of_a, of_b
 
     def colour_spot(self) -> float:
@@ -506,31 +507,36 @@ class Residual:
         )
         places, little = Masked(inner > np.bitwise_or(none_a, none_b)), np.bitwise_or(little_a, little_b)
         strongest = 0.0
-        for gone, left in self._gone(places, lambda plane: cv2.blur(plane, (_SPOT, _SPOT)), apart=True):
+        for gone, (here, around) in self._gone(places, _mean_of(_SPOT), _mean_of(_AROUND), apart=True):
+            # A smaller copy spreads the colour of a flower over its surroundings, which have as much of it as before.
+            left = np.minimum(here, _SPREAD * around)
             left[little.ravel()[gone] > 0] *= _CLIPPED
             strongest = max(strongest, _strongest(left, _SPOT**2 - 1))
         return strongest
 
     def _gone(
-        self, where: Masked, in_places: Callable[[Plane], Plane], *, apart: bool = False
-    ) -> Iterator[tuple[NDArray[np.intp], Plane]]:
-        """For a, and for b: the (N,) places in which most of its own colour is not in the other, and (N, 2) chroma that a smooth
-        map from the other leaves there, as means `in_places`. `apart`: see `_colour_map`."""
+        self, where: Masked, *in_places: Callable[[Plane], Plane], apart: bool = False
+    ) -> Iterator[tuple[NDArray[np.intp], list[Plane]]]:
+        """For a, and for b: the (N,) places in which most of its own colour is not in the other, and how much (N,) chroma a
+        smooth map from the other leaves there, as means of each kind. The first kind says where. `apart`: see `_colour_map`."""
         (chroma_a, luma_a), (chroma_b, luma_b) = self._chroma_planes
-        mean_a, mean_b = in_places(chroma_a), in_places(chroma_b)
-        both = _dot(mean_a, mean_b)  # (H, W): what both show there
-        for wanted, given, luma, mean, other in (
-            (chroma_a, chroma_b, luma_b, mean_a, mean_b),
-            (chroma_b, chroma_a, luma_a, mean_b, mean_a),
+        means_a, means_b = ([mean(chroma) for mean in in_places] for chroma in (chroma_a, chroma_b))
+        both = _dot(means_a[0], means_b[0])  # (H, W): what both show there
+        for wanted, given, luma, own, others in (
+            (chroma_a, chroma_b, luma_b, means_a, means_b),
+            (chroma_b, chroma_a, luma_a, means_b, means_a),
         ):
             weights, scale = self._colour_map(wanted, given, luma, apart=apart)
             # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
             # its hue differs.
-            gone = where.flat[where.of(both < _LEFT * scale * _squared(mean))]
+            gone = where.flat[where.of(both < _LEFT * scale * _squared(own[0]))]
             # The map of means is the mean of the map.
-            lumas = at(in_places(cv2.merge([luma, luma * luma])), gone)
-            terms = np.column_stack([np.ones(len(gone), np.float32), lumas, at(other, gone)])
-            yield gone, at(mean, gone) - terms @ weights
+            lumas, one = cv2.merge([luma, luma * luma]), np.ones(len(gone), np.float32)
+            lefts = list[Plane]()
+            for mean, mine, other in zip(in_places, own, others, strict=True):
+                terms = np.column_stack([one, at(mean(lumas), gone), at(other, gone)])
+                lefts.append(np.sqrt(_squared(at(mine, gone) - terms @ weights)))
+            yield gone, lefts
 
     @cached_property
     def _chroma_planes(self) -> list[tuple[Plane, Plane]]:
@@ -682,9 +688,14 @@ def _dot(x: Plane, y: Plane) -> Plane:
 
 
 def _strongest(left: Plane, rank: int) -> float:
-    """The length of this rank, counted from 0 for the longest, of (N, 2) vectors; of those that are not given it is 0."""
-    # Without the others: many equal numbers take the partition most of its time.
-    return float(np.partition(np.sqrt(_squared(left)), -1 - rank)[-1 - rank]) if len(left) > rank else 0.0
+    """The value of this rank, counted from 0 for the largest, of (N,) of many; the others are 0."""
+    # Without those: many equal numbers take the partition most of its time.
+    return float(np.partition(left, -1 - rank)[-1 - rank]) if len(left) > rank else 0.0
+
+
+def _mean_of(side: int) -> Callable[[Plane], Plane]:
+    """Means of squares of so many px around each pixel."""
+    return lambda plane: cv2.blur(plane, (side, side))
 
 
 def _clipped(colours: Plane) -> tuple[Pixels, Pixels]:

@@ -124,7 +124,8 @@ def _held_changed(view: LibraryView, *, as_json: bool) -> int:
         answer(f"    {change.why}")
     if found:
         answer(
-            "`dedupd undo PATH` puts one back, `dedupd undo --held-changed` all; `dedupd approve GROUP` leaves it there"
+            "`dedupd undo PATH` puts one back, `dedupd undo --held-changed` all; `dedupd approve GROUP` leaves it there, with what else of "
+            "the group is to move"
         )
     else:
         answer("no photo in duplicates/ is known to show something that the photo that stayed does not")

@@ -21,6 +21,7 @@ from dedupd.adapters.vision.align import CloseLook, measure
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.decode import Refused, decode, opened
 from dedupd.adapters.vision.refused import NobodyReads
+from dedupd.core.bars import COLOUR_SPOT
 from dedupd.core.formats import is_named_for, why_undecoded
 from dedupd.core.media import perhaps
 from dedupd.core.photo import Holding, Relation
@@ -216,6 +217,31 @@ def test_another_hue_is_seen_where_one_channel_is_as_high_as_it_can_be(
         saved(tmp_path / "blue.jpg", balloon((140, 190, 255)), quality=88),
     )
     assert "colour" in found.lost() & found.lost_of_second()
+
+
+@pytest.mark.parametrize(("side", "quality"), [(1000, 82), (667, 75)])
+def test_a_smaller_copy_of_a_meadow_has_no_other_colours(tmp_path: Path, side: int, quality: int) -> None:
+    """The colour of a flower of some pixels is spread over the green around it."""
+    random = np.random.default_rng(3)
+    grass = cv2.GaussianBlur(random.normal(0, 1, (1500, 2000)), (0, 0), 1.3)[..., None]
+    meadow = np.clip(np.array([70, 110, 50]) + np.array([60, 80, 40]) * grass, 0, 255).astype(np.uint8)
+    for _ in range(700):
+        x, y, colour, radius = (int(n) for n in random.integers(0, (2000, 1500, 3, 7)))
+        cv2.circle(
+            meadow,
+            (x, y),
+            2 + radius,
+            [(220, 30, 40), (250, 220, 40), (150, 60, 200)][colour],
+            -1,
+            cv2.LINE_AA,
+        )
+    photo = Image.fromarray(meadow)
+    found = compare(
+        saved(tmp_path / "photo.jpg", photo, quality=93, subsampling=0),
+        saved(tmp_path / "smaller.jpg", photo.resize((side, side * 3 // 4)), quality=quality),
+    )
+    measures = found.edge.evidence.measures
+    assert measures and measures.extra and 0 < measures.extra["colour_spot"] < COLOUR_SPOT
 
 
 @pytest.mark.parametrize(("side", "seen"), [(480, False), (960, True)])
